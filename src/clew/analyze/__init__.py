@@ -1,0 +1,1 @@
+"""Pure functions of traces: summaries, rankings, layouts."""

@@ -1,0 +1,1 @@
+"""One format a file, both ways where it makes sense."""

@@ -1,0 +1,1 @@
+"""The write-ahead log: segments, their readers, and recovery of dead writers."""

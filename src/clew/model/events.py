@@ -1,0 +1,162 @@
+"""The event: one line of the log, in its public form.
+
+The envelope is decoded first and `data` stays raw until someone asks, so that unknown events pass unharmed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from clew.model.boundaries import Payload
+from clew.model.payloads import PAYLOADS
+
+SCHEMA_VERSION: Final = 1
+"""A reader of version N reads every version up to N, and of a later one whatever it knows."""
+
+EMPTY: Final = msgspec.Raw(b"{}")
+_P = TypeVar("_P", bound=Payload)
+
+
+class Event(msgspec.Struct, kw_only=True, omit_defaults=True, eq=False, forbid_unknown_fields=True):
+    """Something happened at a time, in a run, maybe in a span."""
+
+    timestamp: datetime
+    """Wall clock, UTC, to the microsecond."""
+    run_id: str
+    """The run that it happened in: 32 hex digits from Clew, anything from other systems."""
+    event: str
+    """What happened. Names that Clew does not define are a user's own."""
+    level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+    node_id: str | None = None
+    """Name of the node that it happened in."""
+    span_id: str | None = None
+    """The execution of that node: 16 hex digits."""
+    parent_id: str | None = None
+    """The span that this span was started in; None or zeros at the top."""
+    writer: str | None = None
+    """The process lifetime that wrote it."""
+    seq: int | None = None
+    """Position among the writer's events, without gaps."""
+    data: msgspec.Raw = EMPTY
+    """The payload, still encoded."""
+    extra: dict[str, Any] | None = msgspec.field(default=None, name="$extra")
+    """Envelope fields that this version does not know; written again as they were."""
+
+    def __eq__(self, other: object) -> bool:
+        """Two events are equal when they say the same, however their data is spaced."""
+        if not isinstance(other, Event):
+            return NotImplemented
+        mine, theirs = _fields(self), _fields(other)
+        return mine == theirs and (
+            bytes(self.data) == bytes(other.data) or self.values() == other.values()
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.run_id, self.event, self.timestamp, self.writer, self.seq))
+
+    def values(self) -> dict[str, Any]:
+        """Return the payload as plain data; a payload that is not an object is under `value`."""
+        data = msgspec.json.decode(self.data)
+        return data if isinstance(data, dict) else {"value": data}
+
+    def payload(self) -> Payload | None:
+        """Return the typed payload; None for an event that Clew does not define."""
+        kind = PAYLOADS.get(self.event)
+        return None if kind is None else decode_payload(kind, self.data)[0]
+
+
+_KNOWN = tuple(field for field in Event.__struct_fields__ if field != "extra")
+_decode_line = msgspec.json.Decoder(Event).decode
+_decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.encode
+_strict = {kind: msgspec.json.Decoder(kind).decode for kind in PAYLOADS.values()}
+
+
+def _fields(event: Event) -> tuple[object, ...]:
+    return (
+        event.timestamp,
+        event.run_id,
+        event.event,
+        event.level,
+        event.node_id,
+        event.span_id,
+        event.parent_id,
+        event.writer,
+        event.seq,
+        event.extra,
+    )
+
+
+def decode_event(line: bytes | memoryview | str) -> Event | None:
+    """Decode one line; None where it is not an event (a segment's header, a foreign or a torn line)."""
+    try:
+        return _decode_line(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_unusual(line)
+
+
+def _decode_unusual(line: bytes | memoryview | str) -> Event | None:
+    try:
+        fields = _decode_any(line)
+        known = {name: fields.pop(name) for name in _KNOWN if name in fields}
+        event = _decode_line(_encode(known))
+        event.extra = {name: msgspec.json.decode(value) for name, value in fields.items()} or None
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    return event
+
+
+def encode_event(event: Event) -> bytes:
+    """Encode one event as a line of the public form, without the newline."""
+    record: dict[str, Any] = {
+        "timestamp": format_timestamp(event.timestamp),
+        "run_id": event.run_id,
+        "event": event.event,
+        "level": event.level,
+    }
+    for name in ("node_id", "span_id", "parent_id", "writer", "seq"):
+        value = getattr(event, name)
+        if value is not None:
+            record[name] = value
+    record["data"] = event.data
+    if event.extra:
+        record.update(event.extra)
+    return _encode(record)
+
+
+def format_timestamp(moment: datetime) -> str:
+    """Return a moment as the log has it: UTC, microseconds, `Z`."""
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def decode_payload(kind: type[_P], data: msgspec.Raw | bytes) -> tuple[_P, dict[str, Any]]:
+    """Decode a payload, and beside it every field that its type does not know or cannot take.
+
+    Never raises for valid JSON: a field of another type than ours is kept with the unknown ones.
+    """
+    try:
+        return _strict[kind](data), {}
+    except msgspec.DecodeError:
+        fields = msgspec.json.decode(data)
+    if not isinstance(fields, dict):
+        return kind(), {"value": fields}
+    known = {name: fields[name] for name in kind.__struct_fields__ if name in fields}
+    extra = {name: value for name, value in fields.items() if name not in known}
+    while True:
+        try:
+            return msgspec.convert(known, kind), extra
+        except msgspec.ValidationError:
+            name = next(name for name in known if not _fits(kind, name, known[name]))
+            extra[name] = known.pop(name)
+
+
+def _fits(kind: type[Payload], name: str, value: object) -> bool:
+    try:
+        msgspec.convert({name: value}, kind)
+    except msgspec.ValidationError:
+        return False
+    return True

@@ -1,0 +1,272 @@
+"""Payloads of the events inside a run, and the table of all payload types by event name."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from clew.model.boundaries import (
+    NodeCompleted,
+    NodeFailed,
+    NodeSkipped,
+    NodeStarted,
+    Payload,
+    RunInterrupted,
+    RunResumed,
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowStarted,
+)
+
+
+class InputReceived(Payload):
+    """A node's inputs are known."""
+
+    inputs: Any = None
+    """The inputs by name."""
+
+
+class OutputProduced(Payload):
+    """A node's outputs are known."""
+
+    outputs: Any = None
+    """The outputs by name."""
+
+
+class ConditionEvaluated(Payload):
+    """A condition was looked at."""
+
+    condition: str | None = None
+    """The expression."""
+    result: bool | None = None
+    """What it gave."""
+    values: dict[str, Any] = {}
+    """The values that it saw."""
+
+
+class DecisionMade(Payload):
+    """A choice between ways was taken."""
+
+    chosen: Any = None
+    """The way that was taken."""
+    alternatives: list[Any] = []
+    """The ways that were not."""
+    reason: str | None = None
+    """Why, in the decider's words."""
+
+
+class TokenUsage(Payload):
+    """Tokens of one model call, added to its node."""
+
+    input_tokens: int | None = None
+    """All tokens sent, cached ones included."""
+    output_tokens: int | None = None
+    """All tokens received, reasoning included."""
+    cached_tokens: int | None = None
+    """The part of `input_tokens` that came from a cache."""
+    reasoning_tokens: int | None = None
+    """The part of `output_tokens` that was reasoning."""
+    model: str | None = None
+    """The model that answered."""
+
+
+class CostIncurred(Payload):
+    """Money of one call, added to its node."""
+
+    cost_usd: float | None = None
+    """US dollars; None where the price is unknown."""
+    model: str | None = None
+    """The model that answered."""
+
+
+class TimingMetric(Payload):
+    """A duration that is not a node's."""
+
+    name: str | None = None
+    """What was timed."""
+    duration_ms: float | None = None
+    """Monotonic clock."""
+
+
+class MetricRecorded(Payload):
+    """A number was measured, for the node if there is one, else for the run."""
+
+    name: str | None = None
+    """The metric's name, with its unit."""
+    value: Any = None
+    """The number; NaN and the infinities are strings."""
+
+
+class StateChanged(Payload):
+    """The state of the workflow changed: a snapshot, or a patch against the state before."""
+
+    index: int | None = None
+    """Position in the run's chain of states, from 0."""
+    snapshot: Any = msgspec.UNSET
+    """The whole state."""
+    patch: list[Any] | None = None
+    """RFC 6902 operations that make this state from the one before."""
+    hash: str | None = None
+    """Hash of the state, so that a reader can prove that it rebuilt the right one."""
+
+
+class CheckpointSaved(Payload):
+    """The run can go on from here."""
+
+    completed_nodes: int | None = None
+    """Nodes that are done."""
+    pending_nodes: int | None = None
+    """Nodes that are not."""
+    total_cost_usd: float | None = None
+    """Money so far; None where a price is unknown."""
+
+
+class SignalEmitted(Payload):
+    """The run told others something."""
+
+    signal_type: str | None = None
+    """started, completed, failed or ready."""
+    workflow: str | None = None
+    """Who speaks."""
+
+
+class SignalReceived(SignalEmitted):
+    """The run was told something."""
+
+    waited_ms: float | None = None
+    """How long the run had waited for it."""
+
+
+class BranchIteration(Payload):
+    """A loop begins another round."""
+
+    iteration: int | None = None
+    """Which one, from 0."""
+    max_iterations: int | None = None
+    """How many there may be."""
+
+
+class ArtifactSaved(Payload):
+    """A file was written."""
+
+    path: str | None = None
+    """Where it is."""
+    size_bytes: int | None = None
+    """How long it is."""
+
+
+class AgentTurnStarted(Payload):
+    """An agent begins a turn."""
+
+    turn_number: int | None = None
+    """Which one, from 1."""
+
+
+class AgentTurnCompleted(Payload):
+    """An agent ended a turn."""
+
+    turn_number: int | None = None
+    """Which one, from 1."""
+    tool_calls: int | None = None
+    """How many tools it called in this turn."""
+
+
+class AgentToolCalled(Payload):
+    """An agent called a tool."""
+
+    tool_name: str | None = None
+    """Which one."""
+    tool_input: Any = None
+    """What it was given."""
+    tool_output: Any = None
+    """What it gave back."""
+    error: str | None = None
+    """Why it failed; None where it did not."""
+
+
+class ScoreRecorded(Payload):
+    """A run or a node was judged with a number."""
+
+    name: str | None = None
+    """What was judged."""
+    value: Any = None
+    """The number; larger is better unless the name says otherwise."""
+    feedback: str | None = None
+    """Why, in words."""
+    source: str | None = None
+    """Who judged: a metric, a person, a model."""
+
+
+class FeedbackRecorded(Payload):
+    """Somebody said something about a run or a node."""
+
+    feedback: str | None = None
+    """What was said."""
+    source: str | None = None
+    """Who said it."""
+
+
+class EventsLost(Payload):
+    """Events that should be in the log are not."""
+
+    count: int | None = None
+    """How many, at least."""
+    reason: str | None = None
+    """Why: disk full, ring full, missing from the log ..."""
+
+
+class PayloadTruncated(Payload):
+    """A payload was too large to keep whole."""
+
+    field: str | None = None
+    """Which one."""
+    original_bytes: int | None = None
+    """How long it was."""
+    kept_bytes: int | None = None
+    """How much of it is kept."""
+
+
+class Redacted(Payload):
+    """Secrets were removed from the event before this one."""
+
+    count: int | None = None
+    """How many."""
+    fields: list[str] = []
+    """Where they stood."""
+
+
+PAYLOADS: Final[dict[str, type[Payload]]] = {
+    "workflow_started": WorkflowStarted,
+    "workflow_completed": WorkflowCompleted,
+    "workflow_failed": WorkflowFailed,
+    "run_interrupted": RunInterrupted,
+    "run_resumed": RunResumed,
+    "node_started": NodeStarted,
+    "node_completed": NodeCompleted,
+    "node_failed": NodeFailed,
+    "node_skipped": NodeSkipped,
+    "input_received": InputReceived,
+    "output_produced": OutputProduced,
+    "condition_evaluated": ConditionEvaluated,
+    "decision_made": DecisionMade,
+    "token_usage": TokenUsage,
+    "cost_incurred": CostIncurred,
+    "timing_metric": TimingMetric,
+    "metric_recorded": MetricRecorded,
+    "state_changed": StateChanged,
+    "checkpoint_saved": CheckpointSaved,
+    "signal_emitted": SignalEmitted,
+    "signal_received": SignalReceived,
+    "branch_iteration": BranchIteration,
+    "artifact_saved": ArtifactSaved,
+    "agent_turn_started": AgentTurnStarted,
+    "agent_turn_completed": AgentTurnCompleted,
+    "agent_tool_called": AgentToolCalled,
+    "score_recorded": ScoreRecorded,
+    "feedback_recorded": FeedbackRecorded,
+    "events_lost": EventsLost,
+    "payload_truncated": PayloadTruncated,
+    "redacted": Redacted,
+}
+"""Payload type by event name. An event of any other name has no typed payload and is carried as it is."""

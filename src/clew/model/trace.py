@@ -1,0 +1,198 @@
+"""The one trace type: what a run did, folded from its events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from clew.model.events import SCHEMA_VERSION, Event
+from clew.model.fold import Fold
+from clew.model.records import ErrorRecord, NodeExecution, Score
+from clew.model.state import StateChain, StateDelta
+from clew.model.unfold import unfold
+from clew.model.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RunStatus = Literal["running", "completed", "failed", "interrupted"]
+
+
+class ExecutionTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one run did. `ExecutionTrace.from_events(trace.to_events()) == trace`, through every transport."""
+
+    run_id: str
+    """32 hex digits from Clew, anything from other systems."""
+    name: str | None = None
+    """What the user calls this run."""
+    kind: str | None = None
+    """script, module, function, workflow, job ..."""
+    thread_id: str | None = None
+    """The conversation or session that it belongs to."""
+    parent_run_id: str | None = None
+    """The run that started this one."""
+    root_run_id: str | None = None
+    """The outermost run; None where that is this one."""
+    depth: int = 0
+    """How many runs this one is nested in."""
+    started_at: datetime | None = None
+    """Wall clock, UTC; None where the start is not in the log."""
+    ended_at: datetime | None = None
+    """Wall clock, UTC; None while it runs and where its process died."""
+    last_event_at: datetime | None = None
+    """When the run was last heard of."""
+    duration_ns: int | None = None
+    """Monotonic clock; None where the end is not in the log."""
+    status: RunStatus = "running"
+    """How it stands, or how it ended."""
+    error: ErrorRecord | None = None
+    """What the run as a whole failed with."""
+    interrupted_by: str | None = None
+    """Why it was interrupted."""
+    exit_code: int | None = None
+    """Exit code, where the run was a program."""
+    nodes: list[NodeExecution] = []
+    """Executions in start order."""
+    events: list[Event] = []
+    """Everything that is not a boundary of a node or of the run, in order of time, writer and number."""
+    errors: list[ErrorRecord] = []
+    """Failures of nodes in start order, then the run's own where no node failed with it."""
+    inputs: Any = None
+    """What the run was given."""
+    outputs: Any = None
+    """What the run gave back."""
+    final_state: Any = None
+    """State of the workflow at its end."""
+    usage: Usage | None = None
+    """Tokens of all nodes; None where nothing was reported."""
+    cost_usd: float | None = None
+    """Money of all nodes; None where no price is known."""
+    attributes: dict[str, Any] = {}
+    """Whatever the user said of the run."""
+    params: dict[str, Any] | None = None
+    """The candidate that ran."""
+    params_hash: str | None = None
+    """Hash of `params`."""
+    scores: list[Score] = []
+    """Judgements of the run and of its nodes."""
+    lost: int = 0
+    """Events that are known to be missing."""
+    redacted: int = 0
+    """Secrets that were removed before the write."""
+    truncated: int = 0
+    """Payloads that were too large to keep whole."""
+    causal_inversion_ns: int = 0
+    """By how much at most a child's clock started before its parent's; 0 where none did."""
+    schema_version: int = SCHEMA_VERSION
+    """Version of the event schema that the writer used."""
+    writers: list[str] = []
+    """Every process lifetime that wrote to this run, sorted."""
+    boundaries: list[Event] = []
+    """The run's own start and end as they were recorded."""
+
+    @classmethod
+    def from_events(cls, events: Iterable[Event]) -> ExecutionTrace:
+        """Fold the events of one run, in any order; events of other runs than the first's are left out.
+
+        Raises: ValueError where there is no event at all.
+        """
+        fold = Fold()
+        for event in events:
+            fold.add(event)
+        return cls.from_fold(fold)
+
+    @classmethod
+    def from_fold(cls, fold: Fold) -> ExecutionTrace:
+        """Return the trace of what was folded so far; the fold may go on.
+
+        Raises: ValueError where nothing was folded yet.
+        """
+        return cls(**fold.fields())
+
+    def to_events(self) -> list[Event]:
+        """Return events that fold to this trace again, in order of time, writer and number."""
+        return unfold(self.run_id, self.nodes, boundaries=self.boundaries, events=self.events)
+
+    def to_json(self, *, indent: int | None = None) -> bytes:
+        """Encode the trace as one JSON document. An event that lies in a node is written once, not twice."""
+        lean = [msgspec.structs.replace(n, events=[]) if n.events else n for n in self.nodes]
+        document = msgspec.json.encode(msgspec.structs.replace(self, nodes=lean), enc_hook=_encode_other)
+        return document if indent is None else msgspec.json.format(document, indent=indent)
+
+    @classmethod
+    def from_json(cls, document: bytes | str) -> ExecutionTrace:
+        """Decode what `to_json` wrote.
+
+        Raises: msgspec.DecodeError where the document is not a trace.
+        """
+        trace = msgspec.json.decode(document, type=cls)
+        by_span: dict[str, list[Event]] = {}
+        for event in trace.events:
+            if event.span_id is not None:
+                by_span.setdefault(event.span_id, []).append(event)
+        nodes = [
+            msgspec.structs.replace(n, events=by_span[n.span_id]) if n.span_id in by_span else n
+            for n in trace.nodes
+        ]
+        return msgspec.structs.replace(trace, nodes=nodes)
+
+    @property
+    def states(self) -> StateChain:
+        """The states that were recorded, rebuilt on demand."""
+        chain = StateChain()
+        for event in self.events:
+            if event.event == "state_changed":
+                chain.add(msgspec.json.decode(event.data, type=StateDelta))
+        return chain
+
+    def executions(self, node_id: str) -> list[NodeExecution]:
+        """Return every execution of a node, in start order."""
+        return [node for node in self.nodes if node.node_id == node_id]
+
+    def slowest_node(self) -> NodeExecution | None:
+        """Return the execution with the longest duration; None where none ended."""
+        ended = [node for node in self.nodes if node.duration_ns is not None]
+        return max(ended, key=lambda node: node.duration_ns or 0, default=None)
+
+    def most_expensive_node(self) -> NodeExecution | None:
+        """Return the execution that cost most; None where no price is known."""
+        priced = [node for node in self.nodes if node.cost_usd is not None]
+        return max(priced, key=lambda node: node.cost_usd or 0.0, default=None)
+
+    def total_time_in_node(self, node_id: str) -> int:
+        """Return the summed duration of a node's ended executions, in nanoseconds."""
+        return sum(node.duration_ns or 0 for node in self.executions(node_id))
+
+    def total_tokens_in_node(self, node_id: str) -> int | None:
+        """Return the summed tokens of a node; None where no execution reported any."""
+        counts = [node.usage.total_tokens for node in self.executions(node_id) if node.usage is not None]
+        known = [count for count in counts if count is not None]
+        return sum(known) if known else None
+
+    def errors_for_node(self, node_id: str) -> list[ErrorRecord]:
+        """Return the failures of a node, in start order."""
+        return [error for error in self.errors if error.node_id == node_id]
+
+    def time_breakdown(self) -> dict[str, int]:
+        """Return self time by node in nanoseconds, largest first. Parallel nodes may sum to more than the run."""
+        return _ranked((node.node_id, node.self_time_ns) for node in self.nodes)
+
+    def token_breakdown(self) -> dict[str, int]:
+        """Return tokens by node, largest first; nodes that reported none are left out."""
+        return _ranked(
+            (node.node_id, None if node.usage is None else node.usage.total_tokens) for node in self.nodes
+        )
+
+
+def _ranked(pairs: Iterable[tuple[str, int | None]]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for name, amount in pairs:
+        if amount is not None:
+            totals[name] = totals.get(name, 0) + amount
+    return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _encode_other(value: object) -> object:
+    raise NotImplementedError(f"{type(value).__name__} is not part of a trace")

@@ -1,0 +1,121 @@
+"""The reverse of the fold: records become events that fold to the same records again."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from clew.model.events import EMPTY, Event
+from clew.model.inside import order
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clew.model.records import NodeExecution
+
+
+def unfold(
+    run_id: str,
+    nodes: Sequence[NodeExecution],
+    *,
+    boundaries: Sequence[Event],
+    events: Sequence[Event],
+) -> list[Event]:
+    """Return the events of a trace in order of time, writer and number."""
+    made = [event for node in nodes for event in _boundaries(run_id, node)]
+    return sorted([*boundaries, *made, *events], key=order)
+
+
+def _boundaries(run_id: str, node: NodeExecution) -> list[Event]:
+    events = []
+    if not node.start_lost:
+        events.append(
+            Event(
+                timestamp=node.started_at or _never(),
+                run_id=run_id,
+                event="node_started",
+                node_id=node.node_id,
+                span_id=node.span_id,
+                parent_id=node.parent_id,
+                writer=node.writer,
+                seq=node.seq,
+                data=_start_data(node),
+            ),
+        )
+    if node.ended_at is not None:
+        name = {"failed": "node_failed", "skipped": "node_skipped"}.get(node.status, "node_completed")
+        events.append(
+            Event(
+                timestamp=node.ended_at,
+                run_id=run_id,
+                event=name,
+                level="ERROR" if node.status == "failed" else "INFO",
+                node_id=node.node_id,
+                span_id=node.span_id,
+                parent_id=node.parent_id,
+                writer=node.end_writer or node.writer,
+                seq=node.end_seq,
+                data=_skip_data(node) if node.status == "skipped" else _end_data(node),
+            ),
+        )
+    return events
+
+
+def _start_data(node: NodeExecution) -> msgspec.Raw:
+    return _raw(
+        {
+            "type": node.kind,
+            "attempt": node.attempt,
+            "iteration": node.iteration,
+            "attributes": node.attributes,
+            "inputs": node.inputs,
+            "links": node.links,
+            **node.extra,
+        },
+    )
+
+
+def _skip_data(node: NodeExecution) -> msgspec.Raw:
+    return _raw({**(node.skip or {}), **node.end_extra})
+
+
+def _end_data(node: NodeExecution) -> msgspec.Raw:
+    data: dict[str, Any] = {
+        "duration_ms": None if node.duration_ns is None else node.duration_ns / 1e6,
+        "cost_usd": node.cost_usd,
+        "model": node.model,
+        "tools_called": node.tools_called,
+        "metrics": {name: number_text(value) for name, value in node.metrics.items()},
+        "outputs": node.outputs,
+    }
+    if node.start_lost:
+        data |= {"type": node.kind, "attributes": node.attributes}
+    if node.usage is not None:
+        data |= msgspec.structs.asdict(node.usage)
+    if node.error is not None:
+        data |= {
+            "error": node.error.message,
+            "error_type": node.error.error_type,
+            "stack": node.error.stack,
+            "retried": node.error.retried,
+        }
+    return _raw({**data, **node.end_extra})
+
+
+def number_text(value: float) -> float | str:
+    """Return a number as JSON can carry it."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+
+
+def _raw(data: dict[str, Any]) -> msgspec.Raw:
+    kept = {name: value for name, value in data.items() if value is not None and value not in ({}, [])}
+    return msgspec.Raw(msgspec.json.encode(kept)) if kept else EMPTY
+
+
+def _never() -> datetime:
+    return datetime.min.replace(tzinfo=UTC)

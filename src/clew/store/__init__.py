@@ -1,0 +1,1 @@
+"""The store: which run lies in which segment, and reading runs back."""
