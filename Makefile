@@ -18,6 +18,7 @@ WORKERS ?= 2
 
 # More arguments for pytest, as in `make test PYTEST_ARGS=-x`.
 PYTEST_ARGS ?=
+PYTEST_FLAGS = -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 VENV := .venv
 WHEEL_VENV := .venv-wheel
@@ -36,12 +37,12 @@ demo: $(VENV)/.demo-ready
 test: check unit wheel
 
 unit: $(VENV)/.dev-ready
-	$(VENV)/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest $(PYTEST_FLAGS)
 
 # From inside the second environment, with -P: neither the checkout nor its src can be imported by accident.
 wheel: $(WHEEL_VENV)/.ready
 	cd $(WHEEL_VENV) && CLEW_TEST_WHEEL=1 bin/python -P -m pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider \
-		-n $(WORKERS) $(PYTEST_ARGS) ../tests
+		$(PYTEST_FLAGS) ../tests
 
 check: $(VENV)/.dev-ready
 	$(VENV)/bin/ruff format --check
