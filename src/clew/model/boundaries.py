@@ -16,7 +16,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """What an event carries beside its envelope."""
 
 
-class WorkflowStarted(Payload):
+class WorkflowStarted(Payload, frozen=True):
     """A run began. Written before the first statement of the run's code."""
 
     name: str | None = None
@@ -49,7 +49,7 @@ class WorkflowStarted(Payload):
     """Whatever the user said of the run."""
 
 
-class WorkflowEnd(Payload):
+class WorkflowEnd(Payload, frozen=True):
     """What the ends of a run have in common."""
 
     name: str | None = None
@@ -62,7 +62,7 @@ class WorkflowEnd(Payload):
     """Attributes that were set after the run began."""
 
 
-class WorkflowCompleted(WorkflowEnd):
+class WorkflowCompleted(WorkflowEnd, frozen=True):
     """A run ended without an error."""
 
     outputs: Any = None
@@ -71,7 +71,7 @@ class WorkflowCompleted(WorkflowEnd):
     """State of the workflow at its end."""
 
 
-class WorkflowFailed(WorkflowEnd):
+class WorkflowFailed(WorkflowEnd, frozen=True):
     """A run ended with an error."""
 
     error: str | None = None
@@ -82,14 +82,14 @@ class WorkflowFailed(WorkflowEnd):
     """Where it was raised, innermost call last."""
 
 
-class RunInterrupted(WorkflowEnd):
+class RunInterrupted(WorkflowEnd, frozen=True):
     """A run ended because its process did, or because a person stopped it."""
 
     reason: str | None = None
     """Why: `process died`, `KeyboardInterrupt` ..."""
 
 
-class RunResumed(Payload):
+class RunResumed(Payload, frozen=True):
     """A run goes on where an earlier one stopped."""
 
     resumed_run_id: str | None = None
@@ -98,7 +98,7 @@ class RunResumed(Payload):
     """Nodes whose outputs were taken from the earlier run."""
 
 
-class NodeStarted(Payload):
+class NodeStarted(Payload, frozen=True):
     """A node is about to run. In the journal before the node's first statement."""
 
     type: str | None = None
@@ -115,7 +115,7 @@ class NodeStarted(Payload):
     """Span ids that this work also comes from (fan-in)."""
 
 
-class NodeEnd(Payload):
+class NodeEnd(Payload, frozen=True):
     """What the ends of a node have in common."""
 
     type: str | None = None
@@ -144,11 +144,11 @@ class NodeEnd(Payload):
     """What the node gave back, where payloads are captured."""
 
 
-class NodeCompleted(NodeEnd):
+class NodeCompleted(NodeEnd, frozen=True):
     """A node's code returned."""
 
 
-class NodeFailed(NodeEnd):
+class NodeFailed(NodeEnd, frozen=True):
     """A node's code raised, or its host marked it as failed."""
 
     error: str | None = None
@@ -161,7 +161,7 @@ class NodeFailed(NodeEnd):
     """Whether another attempt follows; None where that is not known."""
 
 
-class NodeSkipped(Payload):
+class NodeSkipped(Payload, frozen=True):
     """A node did not run."""
 
     reason: str | None = None

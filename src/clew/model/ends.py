@@ -80,14 +80,18 @@ def _add_end(fields: dict[str, Any], end: Event) -> None:
     if payload.attributes:
         fields["attributes"] = {**fields.get("attributes", {}), **payload.attributes}
     if payload.metrics:
-        fields["metrics"] = {k: v for k, v in ((k, number(v)) for k, v in payload.metrics.items()) if v is not None}
+        fields["metrics"] = {
+            k: v for k, v in ((k, number(v)) for k, v in payload.metrics.items()) if v is not None
+        }
     if payload.duration_ms is not None:
         fields["duration_ns"] = round(payload.duration_ms * 1e6)
         if fields.get("started_at") is None:
             fields["started_at"] = end.timestamp - timedelta(milliseconds=payload.duration_ms)
     elif not fields.get("start_lost"):
         # Other systems' failures have no duration: the two wall clocks are what there is.
-        fields["duration_ns"] = max(0, (end.timestamp - fields["started_at"]) // timedelta(microseconds=1) * 1000)
+        fields["duration_ns"] = max(
+            0, (end.timestamp - fields["started_at"]) // timedelta(microseconds=1) * 1000
+        )
     fields["outputs"] = payload.outputs
     fields["model"] = payload.model
     fields["cost_usd"] = payload.cost_usd

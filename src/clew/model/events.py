@@ -6,7 +6,7 @@ The envelope is decoded first and `data` stays raw until someone asks, so that u
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -51,9 +51,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, eq=False, forbid_u
         if not isinstance(other, Event):
             return NotImplemented
         mine, theirs = _fields(self), _fields(other)
-        return mine == theirs and (
-            bytes(self.data) == bytes(other.data) or self.values() == other.values()
-        )
+        return mine == theirs and (bytes(self.data) == bytes(other.data) or self.values() == other.values())
 
     def __hash__(self) -> int:
         return hash((self.run_id, self.event, self.timestamp, self.writer, self.seq))
@@ -139,7 +137,7 @@ def decode_payload(kind: type[_P], data: msgspec.Raw | bytes) -> tuple[_P, dict[
     Never raises for valid JSON: a field of another type than ours is kept with the unknown ones.
     """
     try:
-        return _strict[kind](data), {}
+        return cast("_P", _strict[kind](data)), {}
     except msgspec.DecodeError:
         fields = msgspec.json.decode(data)
     if not isinstance(fields, dict):

@@ -46,8 +46,7 @@ class Fold:
             if self.run_id is not None:
                 return
             self.run_id = event.run_id
-        if event.timestamp > self._last:
-            self._last = event.timestamp
+        self._last = max(self._last, event.timestamp)
         if event.writer is not None:
             self._writers.add(event.writer)
         name = event.event

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from clew.errors import PatchError
-from clew.model.difference import Operation, Patch, diff, scalar_pairs
+from clew.model.difference import Operation, Patch, diff, same_kinds
 
 __all__ = ["Operation", "Patch", "apply", "diff"]
 
@@ -31,7 +31,9 @@ def apply(document: Any, patch: Sequence[Operation]) -> Any:
         try:
             edit.perform(operation)
         except PatchError as error:
-            raise PatchError(f"Patch operation {position} {_label(operation)} cannot be applied: {error}") from None
+            raise PatchError(
+                f"Patch operation {position} {_label(operation)} cannot be applied: {error}"
+            ) from None
     return edit.root
 
 
@@ -123,7 +125,8 @@ class _Edit:
     def _test(self, tokens: list[str], expected: Any) -> None:
         found = self._find(tokens)
         try:
-            equal = _equal_in_json(found, expected)
+            # Numbers are equal by their value here (RFC 6902, section 4.6), where 1 and 1.0 are two states.
+            equal = found == expected and same_kinds(found, expected, numbers_differ=False)
         except RecursionError:
             raise PatchError("the value to test nests too deep") from None
         if not equal:
@@ -159,23 +162,19 @@ def _place(container: Any, token: str) -> Any:
     raise PatchError(f"there is nothing below {type(container).__name__}, so no {token[:_LONGEST_SHOWN]!r}")
 
 
-def _index(token: str, length: int) -> int:
+def _index(text: str, length: int) -> int:
     # Leading zeros, signs and the digits of other scripts are no index (RFC 6901, section 4).
-    if not (token.isascii() and token.isdigit()) or (token[0] == "0" and token != "0"):
-        raise PatchError(f"{token[:_LONGEST_SHOWN]!r} is no index of a list")
-    if len(token) > _LONGEST_INDEX or int(token) >= length:
-        raise PatchError(f"index {token[:_LONGEST_SHOWN]} is outside the list")
-    return int(token)
+    if not (text.isascii() and text.isdigit()) or (text[0] == "0" and text != "0"):
+        raise PatchError(f"{text[:_LONGEST_SHOWN]!r} is no index of a list")
+    if len(text) > _LONGEST_INDEX or int(text) >= length:
+        raise PatchError(f"index {text[:_LONGEST_SHOWN]} is outside the list")
+    return int(text)
 
 
 def _label(operation: Any) -> str:
-    if not isinstance(operation, dict):
-        return "(no object)"
-    return f"({str(operation.get('op'))[:_LONGEST_SHOWN]} {str(operation.get('path'))[:_LONGEST_SHOWN]!r})"
-
-
-def _equal_in_json(one: Any, other: Any) -> bool:
-    """Tell whether the `test` operation takes two values for equal: numbers by their value (RFC 6902, section 4.6)."""
-    return bool(one == other) and all(
-        (type(a) is bool) == (type(b) is bool) for a, b in scalar_pairs(one, other)
-    )
+    """Return what names an operation in a message; it may be anything, so only its texts are shown."""
+    members = operation if isinstance(operation, dict) else {}
+    shown = [
+        repr(part[:_LONGEST_SHOWN]) for part in (members.get("op"), members.get("path")) if type(part) is str
+    ]
+    return f"({' '.join(shown)})"

@@ -20,21 +20,21 @@ from clew.model.boundaries import (
 )
 
 
-class InputReceived(Payload):
+class InputReceived(Payload, frozen=True):
     """A node's inputs are known."""
 
     inputs: Any = None
     """The inputs by name."""
 
 
-class OutputProduced(Payload):
+class OutputProduced(Payload, frozen=True):
     """A node's outputs are known."""
 
     outputs: Any = None
     """The outputs by name."""
 
 
-class ConditionEvaluated(Payload):
+class ConditionEvaluated(Payload, frozen=True):
     """A condition was looked at."""
 
     condition: str | None = None
@@ -45,7 +45,7 @@ class ConditionEvaluated(Payload):
     """The values that it saw."""
 
 
-class DecisionMade(Payload):
+class DecisionMade(Payload, frozen=True):
     """A choice between ways was taken."""
 
     chosen: Any = None
@@ -56,7 +56,7 @@ class DecisionMade(Payload):
     """Why, in the decider's words."""
 
 
-class TokenUsage(Payload):
+class TokenUsage(Payload, frozen=True):
     """Tokens of one model call, added to its node."""
 
     input_tokens: int | None = None
@@ -71,7 +71,7 @@ class TokenUsage(Payload):
     """The model that answered."""
 
 
-class CostIncurred(Payload):
+class CostIncurred(Payload, frozen=True):
     """Money of one call, added to its node."""
 
     cost_usd: float | None = None
@@ -80,7 +80,7 @@ class CostIncurred(Payload):
     """The model that answered."""
 
 
-class TimingMetric(Payload):
+class TimingMetric(Payload, frozen=True):
     """A duration that is not a node's."""
 
     name: str | None = None
@@ -89,7 +89,7 @@ class TimingMetric(Payload):
     """Monotonic clock."""
 
 
-class MetricRecorded(Payload):
+class MetricRecorded(Payload, frozen=True):
     """A number was measured, for the node if there is one, else for the run."""
 
     name: str | None = None
@@ -98,7 +98,7 @@ class MetricRecorded(Payload):
     """The number; NaN and the infinities are strings."""
 
 
-class StateChanged(Payload):
+class StateChanged(Payload, frozen=True):
     """The state of the workflow changed: a snapshot, or a patch against the state before."""
 
     index: int | None = None
@@ -111,7 +111,7 @@ class StateChanged(Payload):
     """Hash of the state, so that a reader can prove that it rebuilt the right one."""
 
 
-class CheckpointSaved(Payload):
+class CheckpointSaved(Payload, frozen=True):
     """The run can go on from here."""
 
     completed_nodes: int | None = None
@@ -122,7 +122,7 @@ class CheckpointSaved(Payload):
     """Money so far; None where a price is unknown."""
 
 
-class SignalEmitted(Payload):
+class SignalEmitted(Payload, frozen=True):
     """The run told others something."""
 
     signal_type: str | None = None
@@ -131,14 +131,14 @@ class SignalEmitted(Payload):
     """Who speaks."""
 
 
-class SignalReceived(SignalEmitted):
+class SignalReceived(SignalEmitted, frozen=True):
     """The run was told something."""
 
     waited_ms: float | None = None
     """How long the run had waited for it."""
 
 
-class BranchIteration(Payload):
+class BranchIteration(Payload, frozen=True):
     """A loop begins another round."""
 
     iteration: int | None = None
@@ -147,7 +147,7 @@ class BranchIteration(Payload):
     """How many there may be."""
 
 
-class ArtifactSaved(Payload):
+class ArtifactSaved(Payload, frozen=True):
     """A file was written."""
 
     path: str | None = None
@@ -156,14 +156,14 @@ class ArtifactSaved(Payload):
     """How long it is."""
 
 
-class AgentTurnStarted(Payload):
+class AgentTurnStarted(Payload, frozen=True):
     """An agent begins a turn."""
 
     turn_number: int | None = None
     """Which one, from 1."""
 
 
-class AgentTurnCompleted(Payload):
+class AgentTurnCompleted(Payload, frozen=True):
     """An agent ended a turn."""
 
     turn_number: int | None = None
@@ -172,7 +172,7 @@ class AgentTurnCompleted(Payload):
     """How many tools it called in this turn."""
 
 
-class AgentToolCalled(Payload):
+class AgentToolCalled(Payload, frozen=True):
     """An agent called a tool."""
 
     tool_name: str | None = None
@@ -185,7 +185,7 @@ class AgentToolCalled(Payload):
     """Why it failed; None where it did not."""
 
 
-class ScoreRecorded(Payload):
+class ScoreRecorded(Payload, frozen=True):
     """A run or a node was judged with a number."""
 
     name: str | None = None
@@ -198,7 +198,7 @@ class ScoreRecorded(Payload):
     """Who judged: a metric, a person, a model."""
 
 
-class FeedbackRecorded(Payload):
+class FeedbackRecorded(Payload, frozen=True):
     """Somebody said something about a run or a node."""
 
     feedback: str | None = None
@@ -207,16 +207,18 @@ class FeedbackRecorded(Payload):
     """Who said it."""
 
 
-class EventsLost(Payload):
+class EventsLost(Payload, frozen=True):
     """Events that should be in the log are not."""
 
     count: int | None = None
     """How many, at least."""
     reason: str | None = None
-    """Why: disk full, ring full, missing from the log ..."""
+    """Why: disk full, missing from the log ..."""
+    numbered: bool | None = None
+    """True where the lost events had numbers: a gap in the writer's numbers is then this same loss."""
 
 
-class PayloadTruncated(Payload):
+class PayloadTruncated(Payload, frozen=True):
     """A payload was too large to keep whole."""
 
     field: str | None = None
@@ -227,7 +229,7 @@ class PayloadTruncated(Payload):
     """How much of it is kept."""
 
 
-class Redacted(Payload):
+class Redacted(Payload, frozen=True):
     """Secrets were removed from the event before this one."""
 
     count: int | None = None

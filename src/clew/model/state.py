@@ -32,7 +32,9 @@ def canonical_json(state: Any) -> bytes:
             # Keys that are not strings cannot be sorted before they have become strings.
             return _canonical.encode(_decode(_plain.encode(state)))
     except RecursionError:
-        raise PatchError("A state nests too deep to be written as JSON; record a flatter part of it.") from None
+        raise PatchError(
+            "A state nests too deep to be written as JSON; record a flatter part of it."
+        ) from None
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise PatchError(f"A state cannot be written as JSON: {error}.") from error
 
@@ -80,7 +82,7 @@ class StateWriter:
         self._patch_bytes = 0
 
     def record(self, state: Any) -> StateDelta:
-        """Return the delta to write for a state, which may be changed in place afterwards.
+        """Return the delta to write for a state, which its owner may go on changing in place.
 
         The delta shares parts with what this writer keeps: encode it, do not change it. Encodes and decodes the state
         once, then costs one comparison with the state before.
@@ -88,24 +90,110 @@ class StateWriter:
         Raises: PatchError: the state cannot be written as JSON; the chain goes on as if it had not been given.
         """
         data = canonical_json(state)
-        document = self._decoded(data)
-        patch = self._affordable_patch(data, document)
-        delta = StateDelta(
-            index=self._index,
-            snapshot=document if patch is None else msgspec.UNSET,
-            patch=patch,
-            hash=_hash(data),
-        )
+        digest = _hash(data)
+        document = _decode(data)
+        patch = self._affordable_patch(document, digest, whole_bytes=len(data))
         if patch is None:
-            self._chain_length = 1
-            self._snapshot_bytes = len(data)
-            self._patch_bytes = 0
+            delta = StateDelta(index=self._index, snapshot=document, hash=digest)
+            self._chain_length, self._snapshot_bytes, self._patch_bytes = 1, len(data), 0
         else:
+            delta = StateDelta(index=self._index, patch=patch, hash=digest)
             self._chain_length += 1
-        self._previous, self._previous_hash = document, delta.hash
+        self._previous, self._previous_hash = document, digest
         self._index += 1
         return delta
 
     def reset(self) -> None:
-        """Make the next state a snapshot, because a delta was lost on its way."""
+        """Make the next state a snapshot, because a delta was lost on its way. Its index is not given again."""
         self._previous = msgspec.UNSET
+
+    def _affordable_patch(self, document: Any, digest: str, *, whole_bytes: int) -> Patch | None:
+        if self._previous is msgspec.UNSET or self._chain_length >= self._max_chain:
+            return None
+        if digest == self._previous_hash:
+            return []
+        patch = diff(self._previous, document)
+        try:
+            patch_bytes = len(_plain.encode(patch))
+        except RecursionError:  # a patch nests its values two levels deeper than the state does
+            return None
+        if patch_bytes >= whole_bytes or self._patch_bytes + patch_bytes > self._snapshot_bytes:
+            return None
+        self._patch_bytes += patch_bytes
+        return patch
+
+
+class StateChain:
+    """The recorded states of one run, each rebuilt when it is asked for. Not for several threads at once.
+
+    Deltas may be added in any order and more than once; of two with the same index the first stays.
+    """
+
+    def __init__(self, deltas: Iterable[StateDelta] = ()) -> None:
+        self._by_index: dict[int, StateDelta] = {}
+        self._rebuilt: tuple[int, Any] | None = None
+        for delta in deltas:
+            self.add(delta)
+
+    def add(self, delta: StateDelta) -> None:
+        """Take one delta into the chain."""
+        self._by_index.setdefault(delta.index, delta)
+
+    @property
+    def deltas(self) -> list[StateDelta]:
+        """The deltas by their index, without those that were lost."""
+        return [self._by_index[index] for index in sorted(self._by_index)]
+
+    def at(self, index: int) -> Any:
+        """Return the state at a position, as a copy of the caller's own with sorted keys.
+
+        Costs reading the state, plus the patches since the nearest snapshot or since the state rebuilt last, so that
+        reading every state in order applies every patch once.
+
+        Raises: BrokenStateError: this state or one that it is made from was lost or does not apply, or the hash
+                differs. States from the next snapshot on stay readable.
+        """
+        try:
+            document = self._rebuild(index)
+            data = canonical_json(document)
+        except PatchError as error:
+            raise BrokenStateError(f"State {index} cannot be rebuilt: {error}") from error
+        digest, expected = _hash(data), self._by_index[index].hash
+        if digest != expected:
+            raise BrokenStateError(
+                f"State {index} was rebuilt with the hash {digest}, but recorded with {expected}: a delta is damaged."
+            )
+        self._rebuilt = (index, document)
+        return _decode(data)
+
+    def _rebuild(self, index: int) -> Any:
+        """Return the state, which shares its parts with the deltas."""
+        patches: list[Patch] = []
+        document: Any = msgspec.UNSET
+        at = index
+        while document is msgspec.UNSET:
+            delta = self._by_index.get(at)
+            if self._rebuilt is not None and self._rebuilt[0] == at:
+                document = self._rebuilt[1]
+            elif delta is not None and delta.snapshot is not msgspec.UNSET:
+                document = delta.snapshot
+            elif delta is not None and delta.patch is not None:
+                patches.append(delta.patch)
+                at -= 1
+            else:
+                raise BrokenStateError(f"State {index} cannot be rebuilt: the delta of state {at} was lost.")
+        # One call for all patches: a container that several of them touch is copied once.
+        return apply(document, [operation for patch in reversed(patches) for operation in patch])
+
+    def __len__(self) -> int:
+        return len(self._by_index)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StateChain):
+            return NotImplemented
+        return self._by_index == other._by_index
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def __repr__(self) -> str:
+        return f"StateChain({len(self)} states)"

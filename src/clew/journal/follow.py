@@ -1,0 +1,119 @@
+"""Following the journal as it grows, over all the segments that may belong to what is followed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from clew.journal.layout import date_folders, journal_folder, segment_name, segments_in
+from clew.journal.reader import SegmentReader, read_header, read_seal
+from clew.journal.process import is_alive
+from clew.journal.ring import run_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_MOST_BYTES: Final = 4 * 1024 * 1024
+_ROOT_KEY: Final = b'"root_run_id":"'
+
+
+class JournalFollower:
+    """New events of a home directory, or of some of its runs and the runs nested in them.
+
+    A `Source`: every tailer has its own and so its own position. Segments that were sealed before the follower
+    began hold nothing new and are left out, unless it reads from the start.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        runs: Collection[str] | None = None,
+        own_writer: str | None = None,
+        from_start: bool = False,
+    ) -> None:
+        """Follow `home`.
+
+        Args:
+            home: the Clew home directory; it need not exist yet.
+            runs: ids of the runs to follow; None for all.
+            own_writer: a writer whose every event is wanted, so that its lines need not be looked at.
+            from_start: whether what is in the journal already is wanted too.
+        """
+        self._home = home
+        self._runs = None if runs is None else set(runs)
+        self._own = own_writer
+        self._readers: dict[str, SegmentReader] = {}
+        self._known: set[str] = set()
+        self._folders: dict[Path, int] = {}
+        self._journal_ns = -1
+        if not from_start:
+            self._skip_what_is_there()
+
+    def poll(self) -> list[bytes]:
+        """Return lines that are new since the last call: whole, in the order of each segment."""
+        self._discover()
+        lines: list[bytes] = []
+        for path, reader in list(self._readers.items()):
+            new = reader.read(limit_bytes=_MOST_BYTES)
+            if new:
+                lines += new if self._wants_all(path) else self._of_wanted_runs(new)
+            elif reader.state.seal is not None or not reader.path.exists():
+                del self._readers[path]
+        return lines
+
+    def _wants_all(self, path: str) -> bool:
+        if self._runs is None:
+            return True
+        name = segment_name(os.path.basename(path))
+        return name is not None and name[0] == self._own
+
+    def _of_wanted_runs(self, lines: list[bytes]) -> list[bytes]:
+        wanted = []
+        runs = self._runs or set()
+        for line in lines:
+            run_id = run_of(line)
+            if run_id not in runs and b'"event":"workflow_started"' in line[:160]:
+                start = line.find(_ROOT_KEY)
+                if start >= 0 and line[start + len(_ROOT_KEY) :][:32].decode("ascii", "replace") in runs:
+                    runs.add(run_id)
+            if run_id in runs:
+                wanted.append(line)
+        return wanted
+
+    def _discover(self) -> None:
+        """Find new segments, looking only into folders that changed."""
+        changed_ns = _mtime_ns(journal_folder(self._home))
+        if changed_ns != self._journal_ns:
+            self._journal_ns = changed_ns
+            for folder in date_folders(self._home):
+                self._folders.setdefault(folder, -1)
+        for folder, seen_ns in self._folders.items():
+            changed_ns = _mtime_ns(folder)
+            if changed_ns == seen_ns:
+                continue
+            self._folders[folder] = changed_ns
+            for entry in segments_in(folder):
+                if entry.path not in self._known:
+                    self._known.add(entry.path)
+                    self._readers[entry.path] = SegmentReader(Path(entry.path))
+
+    def _skip_what_is_there(self) -> None:
+        self._discover()
+        for path, reader in list(self._readers.items()):
+            header = read_header(reader.path)
+            done = read_seal(reader.path) is not None
+            if done or header is None or is_alive(header.process) is False:
+                del self._readers[path]
+                continue
+            if header.writer != self._own:
+                while reader.read():
+                    pass
+
+
+def _mtime_ns(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return -1

@@ -1,0 +1,98 @@
+"""Where things lie under a Clew home directory.
+
+.clew/
+  journal/<UTC date>/<writer>-<n>.jsonl    segments
+  blobs/<first 2>/<hash>.gz                large payloads
+  index.sqlite                             which run lies in which segment; derived, can be rebuilt
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from clew.errors import JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOME_NAME: Final = ".clew"
+_SEGMENT = re.compile(r"^([0-9a-f]{16})-(\d+)\.jsonl$")
+_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+
+
+def find_home(start: Path | None = None) -> Path:
+    """Return the home directory: `$CLEW_HOME`, else the nearest `.clew` upward, else `./.clew`.
+
+    Nothing is created.
+    """
+    named = os.environ.get("CLEW_HOME")
+    if named:
+        return Path(named).absolute()
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        candidate = folder / HOME_NAME
+        if candidate.is_dir():
+            return candidate
+    return here / HOME_NAME
+
+
+def make_home(home: Path) -> None:
+    """Create a home directory that only its owner can read and that version control leaves alone.
+
+    Raises: JournalError where it cannot be made.
+    """
+    try:
+        if not home.is_dir():
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = home / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise JournalError(f"{home} cannot be created: {error.strerror or error}") from error
+
+
+def journal_folder(home: Path) -> Path:
+    """Return the folder that holds the date folders."""
+    return home / "journal"
+
+
+def segment_path(home: Path, writer: str, number: int, wall_ns: int) -> Path:
+    """Return where a writer's segment lies that is opened at that time."""
+    date = datetime.fromtimestamp(wall_ns / 1e9, tz=UTC).strftime("%Y-%m-%d")
+    return journal_folder(home) / date / f"{writer}-{number}.jsonl"
+
+
+def segment_name(name: str) -> tuple[str, int] | None:
+    """Return writer and number of a segment's file name; None where it is not one."""
+    match = _SEGMENT.match(name)
+    return None if match is None else (match[1], int(match[2]))
+
+
+def date_folders(home: Path) -> list[Path]:
+    """Return the date folders of the journal, oldest first; empty where there is no journal."""
+    folder = journal_folder(home)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return sorted(folder / e.name for e in entries if _DATE.match(e.name) and e.is_dir())
+    return []
+
+
+def segments_in(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield the segment files of one date folder, in no order."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if segment_name(entry.name) is not None:
+                yield entry
+
+
+def segments(home: Path) -> list[Path]:
+    """Return every segment file, oldest date first, then by writer and number."""
+    return [
+        Path(entry.path)
+        for folder in date_folders(home)
+        for entry in sorted(segments_in(folder), key=lambda e: segment_name(e.name) or ("", 0))
+    ]

@@ -1,0 +1,175 @@
+"""A segment that is mapped into memory: an append is one copy into the page cache and no system call.
+
+What was appended survives the death of the process at any instant. The file is mapped a window at a time, so
+that memory stays flat, and blocks are reserved before a window is mapped, so that a full disk is an error at
+that moment and never a bus error later.
+
+Appends of several threads need no lock under the GIL, for `mmap.write` is a single call that copies and moves
+the position. What needs care is the change to another window: the old one is first made full, so that a late
+append fails and comes back, and only then is its true end looked up.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PAGE: Final = mmap.ALLOCATIONGRANULARITY
+FIRST_WINDOW_BYTES: Final = 16 * 1024
+LARGEST_WINDOW_BYTES: Final = 1024 * 1024
+_UNSAFE: Final = ("nfs", "btrfs", "zfs", "cifs", "smb", "9p", "fuse", "ceph", "lustre", "gluster", "afs")
+_GIL: Final = getattr(sys, "_is_gil_enabled", lambda: True)()
+_FLAGS: Final = getattr(mmap, "MAP_SHARED", 1) | getattr(mmap, "MAP_POPULATE", 0)
+
+
+class MappedSegment:
+    """One segment file, mapped. `write` is replaced whenever the window moves: look it up for each append."""
+
+    def __init__(self, fd: int, *, size: int = 0) -> None:
+        """Take over the open file; `size` bytes of it are already used.
+
+        Raises: OSError where blocks cannot be reserved or the file cannot be mapped.
+        """
+        self._fd = fd
+        self._window_bytes = FIRST_WINDOW_BYTES
+        self._reserved = 0
+        self._lock = threading.Lock()
+        self._map, self._base = self._open_window(size, 1)
+        self.write: Callable[[bytes], int] = self._appender()
+
+    def grow(self, needed_bytes: int) -> int:
+        """Move the window on, so that a line of that length fits, and return the bytes used so far.
+
+        One thread at a time.
+
+        Raises: OSError where no blocks can be reserved; the segment then takes no more lines.
+        """
+        end = self._fill()
+        self._window_bytes = min(self._window_bytes * 2, LARGEST_WINDOW_BYTES)
+        old = self._map
+        self._map, self._base = self._open_window(end, needed_bytes)
+        self.write = self._appender()
+        old.close()
+        return end
+
+    def use_spare(self) -> None:
+        """After `grow` failed: take lines again, in the page that was kept back."""
+        end = self._fill()
+        base = end // _PAGE * _PAGE
+        window = mmap.mmap(self._fd, self._reserved - base, flags=_FLAGS, offset=base)
+        window.seek(end - base)
+        self._map.close()
+        self._map, self._base = window, base
+        self.write = self._appender()
+
+    def close(self) -> int:
+        """Stop taking lines, give back what was reserved and not used, and return the bytes used."""
+        end = self._fill()
+        self._map.close()
+        try:
+            os.ftruncate(self._fd, end)
+        finally:
+            os.close(self._fd)
+        return end
+
+    def abandon(self) -> None:
+        """Let go of the file without touching it: it belongs to the parent of this forked process."""
+        self._map.close()
+        os.close(self._fd)
+
+    def unlinked(self) -> bool:
+        """Say whether somebody deleted the file."""
+        return os.fstat(self._fd).st_nlink == 0
+
+    def content(self) -> bytes:
+        """Return everything that was appended and make the segment take no more."""
+        end = self._fill()
+        return b"".join(_chunks(self._fd, end))
+
+    def sync(self) -> None:
+        """Wait until what was appended is on the disk."""
+        os.fsync(self._fd)
+
+    def _fill(self) -> int:
+        """Make the window full and return the end of what was written before that."""
+        window = self._map
+        with self._lock:
+            window.seek(0, os.SEEK_END)
+        # Lines hold no NUL and end with a newline, and whatever lies behind them is NUL.
+        last = window.rfind(b"\n", 0)
+        return self._base + last + 1
+
+    def _appender(self) -> Callable[[bytes], int]:
+        if _GIL:
+            return self._map.write
+        return self._locked_write
+
+    def _locked_write(self, line: bytes) -> int:
+        with self._lock:
+            return self._map.write(line)
+
+    def _open_window(self, end: int, needed_bytes: int) -> tuple[mmap.mmap, int]:
+        base = end // _PAGE * _PAGE
+        length = max(self._window_bytes, -(-(end - base + needed_bytes) // _PAGE) * _PAGE)
+        # One page more than is mapped: room for a last word when no more blocks are to be had.
+        _reserve(self._fd, base, length + _PAGE)
+        self._reserved = base + length + _PAGE
+        window = mmap.mmap(self._fd, length, flags=_FLAGS, offset=base)
+        window.seek(end - base)
+        return window, base
+
+
+def can_map(fd: int, path: Path) -> bool:
+    """Say whether the file system of an empty file can reserve blocks and map them.
+
+    Network and copy-on-write file systems cannot promise that a mapped write will find a block.
+    """
+    kind = _file_system(path.parent)
+    if not hasattr(os, "posix_fallocate") or (kind is not None and kind.startswith(_UNSAFE)):
+        return False
+    try:
+        _reserve(fd, 0, _PAGE)
+        with mmap.mmap(fd, _PAGE, flags=_FLAGS) as window:
+            window.write(b"\n")
+        os.ftruncate(fd, 0)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _file_system(path: Path) -> str | None:
+    """Return the type of the file system that a path lies on, as Linux names it; None where unknown."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", errors="replace")
+        where = path.resolve()
+    except OSError:
+        return None
+    best, kind = -1, None
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        point = Path(fields[4].encode().decode("unicode_escape"))
+        if len(point.parts) >= best and where.is_relative_to(point):
+            best, kind = len(point.parts), fields[fields.index("-") + 1]
+    return kind
+
+
+def _reserve(fd: int, start: int, length: int) -> None:
+    os.posix_fallocate(fd, start, length)
+
+
+def _chunks(fd: int, end: int) -> list[bytes]:
+    position, chunks = 0, []
+    while position < end:
+        chunk = os.pread(fd, min(1 << 20, end - position), position)
+        if not chunk:
+            break
+        chunks.append(chunk)
+        position += len(chunk)
+    return chunks

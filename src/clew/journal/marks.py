@@ -1,0 +1,70 @@
+"""The first and the last line of a segment. Neither is an event, so readers of events pass over them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from clew.journal.process import Process
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """First line of a segment: who writes it, and how its clocks are tied together."""
+
+    clew: Literal["segment"] = "segment"
+    schema_version: int
+    """Version of the event schema."""
+    writer: str
+    """The process lifetime that writes it."""
+    number: int
+    """Which of the writer's segments this is, from 1."""
+    first_seq: int
+    """Number of the first event that may stand in it."""
+    process: Process
+    """The process that writes it."""
+    version: str
+    """Version of Clew."""
+    wall_ns: int
+    """Wall clock when the writer began, nanoseconds since 1970 UTC."""
+    monotonic_ns: int
+    """Monotonic clock at the same instant."""
+
+
+class Seal(msgspec.Struct, frozen=True, kw_only=True):
+    """Last line of a segment that is complete."""
+
+    clew: Literal["seal"] = "seal"
+    writer: str
+    """The writer that filled it."""
+    last_seq: int
+    """Number of the last event that may stand in it."""
+    by: Literal["writer", "doctor"] = "writer"
+    """Who sealed it."""
+
+
+def encode_mark(mark: Header | Seal) -> bytes:
+    """Return the line of a header or seal, newline included. The field `clew` comes first."""
+    fields = {"clew": mark.clew, **msgspec.structs.asdict(mark)}
+    return msgspec.json.encode(fields) + b"\n"
+
+
+def decode_header(line: bytes) -> Header | None:
+    """Read a header line; None where it is not one."""
+    try:
+        return msgspec.json.decode(line, type=Header)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def decode_seal(line: bytes) -> Seal | None:
+    """Read a seal line; None where it is not one."""
+    try:
+        return msgspec.json.decode(line, type=Seal)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def is_mark(line: bytes) -> bool:
+    """Say whether a line is a header or a seal rather than an event."""
+    return line.startswith(b'{"clew":')

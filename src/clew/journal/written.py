@@ -1,0 +1,70 @@
+"""A segment that is appended to by `os.write`: for file systems that cannot map safely."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+
+
+class WrittenSegment:
+    """One segment file, open for appending. Every line is one system call."""
+
+    def __init__(self, fd: int, *, size: int = 0) -> None:
+        """Take over the open file; `size` bytes of it are already used."""
+        self._fd = fd
+        self._closed = False
+        self._size = size
+        # `os.write` lets other threads run, and a signal handler may record in the middle of it.
+        self._lock = threading.RLock()
+
+    def write(self, line: bytes) -> int:
+        """Append a line.
+
+        Raises: OSError where it could not be written whole (what was written of it is taken back), ValueError
+        once the segment is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise ValueError("the segment is closed")
+            written = os.pwrite(self._fd, line, self._size)
+            if written != len(line):
+                os.ftruncate(self._fd, self._size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._size += written
+            return written
+
+    def grow(self, needed_bytes: int) -> int:
+        """Return the bytes used so far; the file grows by being written to."""
+        del needed_bytes
+        return self._size
+
+    def use_spare(self) -> None:
+        """Do nothing: a last word may still fit into the file's last block."""
+
+    def close(self) -> int:
+        """Stop taking lines and return the bytes used."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.close(self._fd)
+            return self._size
+
+    def abandon(self) -> None:
+        """Let go of the file without touching it: it belongs to the parent of this forked process."""
+        self._closed = True
+        os.close(self._fd)
+
+    def unlinked(self) -> bool:
+        """Say whether somebody deleted the file."""
+        return os.fstat(self._fd).st_nlink == 0
+
+    def content(self) -> bytes:
+        """Return everything that was appended, and make the segment take no more."""
+        with self._lock:
+            self._closed = True
+            return os.pread(self._fd, self._size, 0)
+
+    def sync(self) -> None:
+        """Wait until what was appended is on the disk."""
+        os.fsync(self._fd)
