@@ -48,6 +48,7 @@ check: $(VENV)/.dev-ready
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/mypy
+	for example in examples/*/; do MYPYPATH="$$example" $(VENV)/bin/mypy "$$example"; done
 
 bench: $(VENV)/.dev-ready
 	$(VENV)/bin/python -m benchmarks

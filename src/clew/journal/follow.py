@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clew.journal.layout import date_folders, journal_folder, segment_name, segments_in
-from clew.journal.reader import SegmentReader, read_header, read_seal
 from clew.journal.process import is_alive
+from clew.journal.reader import SegmentReader, read_header, read_seal
 from clew.journal.ring import run_of
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class JournalFollower:
     def _wants_all(self, path: str) -> bool:
         if self._runs is None:
             return True
-        name = segment_name(os.path.basename(path))
+        name = segment_name(Path(path).name)
         return name is not None and name[0] == self._own
 
     def _of_wanted_runs(self, lines: list[bytes]) -> list[bytes]:

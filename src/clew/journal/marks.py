@@ -19,8 +19,6 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """The process lifetime that writes it."""
     number: int
     """Which of the writer's segments this is, from 1."""
-    first_seq: int
-    """Number of the first event that may stand in it."""
     process: Process
     """The process that writes it."""
     version: str
@@ -38,7 +36,7 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
     writer: str
     """The writer that filled it."""
     last_seq: int
-    """Number of the last event that may stand in it."""
+    """The highest number that the writer had given out."""
     by: Literal["writer", "doctor"] = "writer"
     """Who sealed it."""
 

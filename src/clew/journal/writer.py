@@ -259,7 +259,6 @@ class JournalWriter:
             schema_version=SCHEMA_VERSION,
             writer=self.id,
             number=number,
-            first_seq=self._upcoming(),
             process=this_process(),
             version=VERSION,
             wall_ns=self._clock.wall_ns(),
