@@ -10,7 +10,9 @@ from clew.errors import BrokenStateError, PatchError
 from clew.model.patch import Operation, Patch, apply, diff
 
 _HASH_BYTES = 16
-_MAX_CHAIN = 64
+# Snapshots of a list that grew by 5,000 messages to 1.3 MB took 54 MB with 64 here, 15 MB with 256; a longer chain costs
+# a reader little, but a lost line costs it more states.
+_MAX_CHAIN = 256
 
 _canonical = msgspec.json.Encoder(order="deterministic")
 _plain = msgspec.json.Encoder()
