@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 # Read before any fixture clears the environment.
 REQUIRE_ALL = os.environ.get("CLEW_TEST_REQUIRE") == "all"
 AGAINST_WHEEL = os.environ.get("CLEW_TEST_WHEEL") == "1"
+
+# Two busy cores are slow at times, which says nothing about the code under test.
+settings.register_profile("clew", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("clew")
 
 EXTRA_MODULES = {
     "optuna": ("optuna", "scipy", "numpy"),
