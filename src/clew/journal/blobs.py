@@ -1,0 +1,67 @@
+"""Large payloads, stored once under the hash of their content: `blobs/<first 2>/<hash>.gz`.
+
+They are gzip files, which every Python and every shell can read; Zstandard is in the standard library only from
+Python 3.14 on.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from clew.errors import JournalError
+from clew.journal.layout import make_home
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HASH: Final = re.compile(r"^[0-9a-f]{32}$")
+_FASTEST: Final = 1
+
+
+def blob_path(home: Path, digest: str) -> Path:
+    """Return where the content of that hash lies."""
+    return home / "blobs" / digest[:2] / f"{digest}.gz"
+
+
+def write_blob(home: Path, content: bytes) -> str:
+    """Store content, unless it is stored already, and return its hash (BLAKE2b, 16 bytes, in hex).
+
+    Raises: OSError or JournalError where it cannot be stored; nothing half written is left under its name.
+    """
+    digest = blake2b(content, digest_size=16).hexdigest()
+    path = blob_path(home, digest)
+    if path.exists():
+        return digest
+    make_home(home)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_name(f"{digest}.{os.getpid()}.{os.urandom(4).hex()}.part")
+    try:
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(gzip.compress(content, compresslevel=_FASTEST, mtime=0))
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    return digest
+
+
+def read_blob(home: Path, digest: str) -> bytes:
+    """Return stored content.
+
+    Raises: JournalError where there is none of that hash, or where it was damaged.
+    """
+    if _HASH.match(digest) is None:
+        raise JournalError(f"{digest!r} is not the hash of a payload")
+    path = blob_path(home, digest)
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, ValueError) as error:
+        raise JournalError(f"payload {digest} cannot be read: {error}") from error
+    if blake2b(content, digest_size=16).hexdigest() != digest:
+        raise JournalError(f"payload {digest} was damaged: its content has another hash")
+    return content

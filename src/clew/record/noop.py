@@ -1,0 +1,79 @@
+"""What stands in for a span where nothing is recorded: one shared object that takes everything and keeps nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class _Discarding(MutableMapping[str, Any]):
+    """A mapping that stays empty whatever is put into it."""
+
+    __slots__ = ()
+
+    def __setitem__(self, key: str, value: object) -> None:
+        return
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+    def __delitem__(self, key: str) -> None:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+_NOTHING: Final = _Discarding()
+
+
+class NoopSpan:
+    """A span that is not recorded. Has every attribute and method of a span; none does anything."""
+
+    __slots__ = ()
+
+    span_id: Final = None
+    run_id: Final = None
+    node_id: Final = None
+    duration_ns: Final = None
+    metrics: Final[MutableMapping[str, Any]] = _NOTHING
+    attributes: Final[MutableMapping[str, Any]] = _NOTHING
+    tags: Final[MutableMapping[str, Any]] = _NOTHING
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return
+
+    def set(self, **attributes: object) -> None:
+        """Do nothing."""
+
+    def output(self, value: object) -> None:
+        """Do nothing."""
+
+    def usage(self, **fields: object) -> None:
+        """Do nothing."""
+
+    def fail(self, error: object, **details: object) -> None:
+        """Do nothing."""
+
+    def skip(self, reason: str, **details: object) -> None:
+        """Do nothing."""
+
+    def __repr__(self) -> str:
+        return "NOOP_SPAN"
+
+
+NOOP_SPAN: Final = NoopSpan()

@@ -1,0 +1,195 @@
+"""The recorder: everything that recording needs, in one object. Nothing in it raises into the program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from clew.model.events import decode_event
+from clew.model.ids import NO_SPAN
+from clew.model.trace import ExecutionTrace
+from clew.record.clock import Stamper, SystemClock
+from clew.record.encode import Encoded, ValueEncoder, encode_json, quick_fields
+from clew.record.guard import Guard
+from clew.record.plain import Plain, safe_str
+from clew.record.redact import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from clew.journal.writer import JournalWriter
+    from clew.model.ports import Clock, Ids
+    from clew.record.context import RunScope, Scope
+    from clew.record.encode import Capture
+
+_MOST_NAMES: Final = 4096
+_FIRST_SPAN: Final = 10_000_000
+
+
+class Template(NamedTuple):
+    """The parts of a node's lines that are the same for all its executions in a run, encoded once."""
+
+    start: str
+    """`node_started`, from behind the timestamp to the span id."""
+    end: str
+    """`node_completed`, likewise."""
+    kind: str
+    """The `type` field of the start's data; empty where the node has no kind."""
+    where: str
+    """Node and the beginning of the span id, for events inside the node."""
+
+
+class Recorder:
+    """Turns what the program does into lines of one writer.
+
+    Tests build their own, with a fake clock and ids in sequence: see `clew.testing`.
+    """
+
+    def __init__(
+        self,
+        new_writer: Callable[[], JournalWriter],
+        *,
+        ids: Ids,
+        clock: Clock | None = None,
+        home: Path | None = None,
+        capture: Capture = "summary",
+        inline_limit_bytes: int = 8192,
+        max_payload_bytes: int = 64 * 1024 * 1024,
+        redact: Iterable[str] = (),
+        sample_ratio: float = 1.0,
+        sync_checkpoints: bool = False,
+    ) -> None:
+        self.ids = ids
+        self.clock: Clock = clock or SystemClock()
+        self.now: Callable[[], int] = self.clock.monotonic_ns
+        self.stamp = Stamper(self.clock)
+        self.guard = Guard()
+        self.sample_ratio = sample_ratio
+        self.sync_checkpoints = sync_checkpoints
+        self._redactor = redactor = Redactor(tuple(redact))
+        self.home = home
+        self.values = ValueEncoder(
+            redactor,
+            home,
+            capture=capture,
+            inline_limit_bytes=inline_limit_bytes,
+            max_payload_bytes=max_payload_bytes,
+        )
+        self.plain_names: set[str] = set()
+        """Names of fields that are known to hold no secrets."""
+        self.pending: list[tuple[Scope, Encoded]] = []
+        """Notes on what was removed from events that were just written."""
+        self.read_trace: Callable[[str], ExecutionTrace] = self._trace_in_memory
+        """Reads a run back; a session puts the store here."""
+        self._new_writer = new_writer
+        self.renew_writer()
+
+    def renew_writer(self) -> None:
+        """Begin another writer's life: at the start, and in a forked child."""
+        self.writer = self._new_writer()
+        self.span_prefix = self.ids.span_prefix()
+        self.first_span = _FIRST_SPAN
+        self.writer_part = f'","writer":"{self.writer.id}","seq":'
+
+    def make_template(self, run: RunScope, name: str | tuple[str, str]) -> Template:
+        """Return the fixed parts of a node's lines, and keep them for the run."""
+        node, kind = name if isinstance(name, tuple) else (name, None)
+        head = f'","run_id":"{run.run_id}","event":"'
+        node_text = self.text(node)
+        rest = f'","level":"INFO","node_id":{node_text},"span_id":"'
+        if len(run.templates) > _MOST_NAMES:  # names made up at run time must not fill the memory
+            run.templates.clear()
+        template = run.templates[name] = Template(
+            f"{head}node_started{rest}",
+            f"{head}node_completed{rest}",
+            "" if kind is None else f'"type":{self.text(kind)}',
+            f'","node_id":{node_text},"span_id":"',
+        )
+        return template
+
+    def text(self, value: object) -> str:
+        """Return any value as a JSON string, secrets removed."""
+        plain = Plain(self._redactor)
+        return encode_json(plain.text(value if isinstance(value, str) else safe_str(value))).decode()
+
+    def learn_names(self, names: Iterable[str]) -> None:
+        """Remember which of these field names hold no secrets, so that the quick way may be taken."""
+        if len(self.plain_names) > _MOST_NAMES:
+            self.plain_names.clear()
+        for name in names:
+            if type(name) is str and name.isascii() and not self._redactor.secret_name(name):
+                clean, found = self._redactor.clean(name)
+                if not found and clean == name:
+                    self.plain_names.add(name)
+
+    def event(
+        self, scope: Scope, name: str, data: dict[str, Any], *, level: str = "INFO", node: str | None = None
+    ) -> None:
+        """Write one event at a place in a run. Never raises."""
+        run = scope.run
+        try:
+            text = quick_fields(data, self.plain_names) if data else "{}"
+            if text is None:
+                encoded = self.values.fields(data)
+                self.learn_names(data)
+                text = encoded.text
+                if encoded.redacted or encoded.truncated:
+                    self.pending.append((scope, encoded))
+            self.write(scope, name, text, level=level, node=node)
+            if self.pending:
+                self.write_pending()
+        except Exception as error:
+            self.guard.caught(error, run_id=run.run_id)
+
+    def write(
+        self, scope: Scope, name: str, text: str, *, level: str = "INFO", node: str | None = None
+    ) -> None:
+        """Write one event whose data is JSON text already."""
+        run = scope.run
+        head = run.events.get((name, level))
+        if head is None:
+            if len(run.events) > _MOST_NAMES:
+                run.events.clear()
+            head = f'","run_id":"{run.run_id}","event":{self.text(name)},"level":"{level}'
+            run.events[name, level] = head
+        if node is None:
+            where = scope.where()
+        else:
+            where = f'","node_id":{self.text(node)[:-1]}'
+            if scope.span_id != NO_SPAN:
+                where = f'{where}","span_id":"{scope.span_id}'
+        writer = self.writer
+        line = f'{self.stamp(self.now())}{head}{where}{self.writer_part}{writer.next_seq()},"data":{text}}}\n'.encode()
+        try:
+            writer.write(line)
+        except (ValueError, OSError):
+            writer.rescue(line)
+
+    def write_pending(self) -> None:
+        """Write what was noted of secrets removed and payloads cut, after the events that they are about."""
+        while self.pending:
+            try:
+                scope, encoded = self.pending.pop()
+            except IndexError:  # another thread took it
+                return
+            if encoded.redacted:
+                note = {"count": len(encoded.redacted), "fields": sorted(set(encoded.redacted))[:20]}
+                self.write(scope, "redacted", encode_json(note).decode(), level="DEBUG")
+            for field, original_bytes, kept_bytes in encoded.truncated:
+                cut = {"field": field, "original_bytes": original_bytes, "kept_bytes": kept_bytes}
+                self.write(scope, "payload_truncated", encode_json(cut).decode(), level="WARNING")
+
+    def settle(self, scope: Scope) -> None:
+        """At the end of a run: say what was lost by faults of ours, and look whether the log still stands."""
+        lost = self.guard.take(scope.run.run_id)
+        if lost:
+            self.event(
+                scope, "events_lost", {"count": lost, "reason": "a fault in recording"}, level="WARNING"
+            )
+        self.writer.check()
+        if self.sync_checkpoints:
+            self.writer.sync()
+
+    def _trace_in_memory(self, run_id: str) -> ExecutionTrace:
+        events = (decode_event(line) for line in self.writer.lines())
+        return ExecutionTrace.from_events(e for e in events if e is not None and e.run_id == run_id)

@@ -1,0 +1,247 @@
+"""The span: the live handle of a piece of work. Its two lines in the log are made here, on the hot path.
+
+A line is put together with an f-string from parts that were encoded once for each name, the attributes are
+encoded by msgspec, and the append is one `mmap.write`. What is unusual (an odd value, an error, outputs)
+leaves the hot path for `clew.record.unusual`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from clew.record.clock import milliseconds
+from clew.record.context import Scope, ambient, current
+from clew.record.encode import quick_fields
+from clew.record.noop import NOOP_SPAN, NoopSpan
+from clew.record.unusual import end_line, error_fields, start_data
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Span(Scope):
+    """A piece of work in progress. Open it with `with`: it is written when it begins and when it ends.
+
+    What is put into `metrics` and `attributes`, and what `output`, `usage`, `fail` and `skip` are told, is
+    written with the end.
+    """
+
+    __slots__ = ("_attributes", "_duration_ns", "_extra", "_ids", "_name", "_outer", "_parent", "_start", "_started_ns", "_tail")  # fmt: skip
+
+    _name: str | tuple[str, str]
+    _attributes: dict[str, Any]
+    _start: dict[str, Any] | None
+    _extra: dict[str, Any] | None
+    _parent: Scope
+    _outer: Scope | None
+    _duration_ns: int | None
+    _started_ns: int
+    _ids: str
+    _tail: str
+
+    def __enter__(self) -> Self:
+        run = self.run
+        recorder = run.recorder
+        try:
+            name = self._name
+            template = run.templates.get(name)
+            if template is None:
+                template = recorder.make_template(run, name)
+            text = template.kind
+            if self._start is not None:
+                text = start_data(self, text, self._start)
+            elif self._attributes:
+                quick = quick_fields(self._attributes, recorder.plain_names)
+                if quick is None:
+                    text = start_data(self, text, {})
+                else:
+                    text = f'{text},"attributes":{quick}' if text else f'"attributes":{quick}'
+            writer = recorder.writer
+            seq = writer.next_seq()
+            self.span_id = span_id = f"{recorder.span_prefix}{recorder.first_span + seq}"
+            self._ids = ids = f'{span_id}","parent_id":"{self._parent.span_id}{recorder.writer_part}'
+            self._tail = template.end
+            self._started_ns = now = recorder.now()
+            line = f'{recorder.stamp(now)}{template.start}{ids}{seq},"data":{{{text}}}}}\n'.encode()
+            try:
+                writer.write(line)
+            except (ValueError, OSError):
+                writer.rescue(line)
+        except Exception as error:
+            self._tail = ""
+            recorder.guard.caught(error, run_id=run.run_id)
+        current.set(self)
+        if recorder.pending:
+            recorder.write_pending()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        recorder = self.run.recorder
+        try:
+            now = recorder.now()
+            self._duration_ns = duration = now - self._started_ns
+            if not self._tail:
+                pass  # its start is not in the log, or it belongs to the process that this one was forked from
+            elif error is not None or self._extra is not None:
+                if error is not None:
+                    error_fields(self, error)
+                end_line(self, now)
+            else:
+                writer = recorder.writer
+                line = (
+                    f"{recorder.stamp(now)}{self._tail}{self._ids}{writer.next_seq()},"
+                    f'"data":{{"duration_ms":{milliseconds(duration)}}}}}\n'
+                ).encode()
+                try:
+                    writer.write(line)
+                except (ValueError, OSError):
+                    writer.rescue(line)
+            if recorder.pending:
+                recorder.write_pending()
+        except Exception as fault:
+            recorder.guard.caught(fault, run_id=self.run.run_id)
+        # A generator may be closed from another task, whose place in the run is none of our business.
+        if current.get() is self:
+            current.set(self._outer)
+
+    def where(self) -> str:
+        """Return the part of an event's line that says where it happened."""
+        run = self.run
+        template = run.templates.get(self._name) or run.recorder.make_template(run, self._name)
+        return f"{template.where}{self.span_id}"
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run."""
+        return self.run.run_id
+
+    @property
+    def node_id(self) -> str:
+        """Name of the node."""
+        return self._name if isinstance(self._name, str) else self._name[0]
+
+    @property
+    def duration_ns(self) -> int | None:
+        """How long it took, on the monotonic clock; None until it ends."""
+        return getattr(self, "_duration_ns", None)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Numbers that the work measures, written with its end."""
+        return self._later("metrics")
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Tags given when it was opened; what is set or changed here is written with its end."""
+        extra = self._extra
+        if extra is None or "attributes" not in extra:
+            self._later("attributes").update(self._attributes)
+        return self._later("attributes")
+
+    tags = attributes
+
+    def set(self, **attributes: object) -> None:
+        """Set attributes, written with the end."""
+        self.attributes.update(attributes)
+
+    def output(self, value: object) -> None:
+        """Say what the work gave back; kept as far as the capture setting wants payloads."""
+        self._more()["outputs"] = value
+
+    def usage(
+        self,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cached_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+        cost_usd: float | None = None,
+        model: str | None = None,
+    ) -> None:
+        """Say what the work's own model calls used. Cached and reasoning tokens are parts of the others."""
+        given = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "cached_tokens": cached_tokens,
+            "reasoning_tokens": reasoning_tokens,
+            "cost_usd": cost_usd,
+            "model": model,
+        }
+        self._more().update({name: value for name, value in given.items() if value is not None})
+
+    def fail(
+        self, error: BaseException | str, *, error_type: str | None = None, retried: bool | None = None
+    ) -> None:
+        """Mark the work as failed, for hosts that report a failure in a result instead of raising it."""
+        if isinstance(error, BaseException):
+            error_fields(self, error)
+        else:
+            self._more().update({"error": error, "error_type": error_type})
+        if retried is not None:
+            self._more()["retried"] = retried
+
+    def skip(
+        self, reason: str, *, condition: str | None = None, values: dict[str, Any] | None = None
+    ) -> None:
+        """Say that the node did not run after all, and why."""
+        self._more()["skipped"] = {"reason": reason, "condition": condition, "values": values}
+
+    def _more(self) -> dict[str, Any]:
+        if self._extra is None:
+            self._extra = {}
+        return self._extra
+
+    def _later(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._more().setdefault(name, {})
+        return found
+
+
+_new = object.__new__
+
+
+def open_span(
+    name: str,
+    attributes: dict[str, Any],
+    kind: str | None = None,
+    start: dict[str, Any] | None = None,
+    /,
+) -> Span | NoopSpan:
+    """Return a span under what is current; the shared `NOOP_SPAN` where nothing is recorded.
+
+    Args:
+        name: the node's name.
+        attributes: its tags; kept, not copied.
+        kind: prompt, tool, retrieval ...
+        start: further fields of `node_started`, such as inputs.
+    """
+    outer = parent = current.get()
+    if parent is None:
+        parent = ambient.find()
+        if parent is None:
+            return NOOP_SPAN
+        if parent is not ambient.inherited:
+            attributes = {**attributes, "orphan": True}
+    run = parent.run
+    if not run.sampled:
+        return NOOP_SPAN
+    span: Span = _new(Span)
+    span.run = run
+    span._name = name if kind is None else (name, kind)
+    span._attributes = attributes
+    span._parent = parent
+    span._outer = outer
+    span._start = start
+    span._extra = None
+    return span
+
+
+def disown(scope: Scope | None) -> None:
+    """In a forked child: the spans that were open belong to the parent, which will end them."""
+    while isinstance(scope, Span):
+        scope._tail = ""
+        scope = scope._parent

@@ -1,0 +1,230 @@
+"""The only place where the layers are joined: settings, recorder, journal and store of this process."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from clew.config import load_settings
+from clew.journal.writer import JournalWriter
+from clew.model.ids import new_run_id, new_span_prefix, new_writer_id
+from clew.record.clock import SystemClock
+from clew.record.context import ambient, current
+from clew.record.noop import NOOP_SPAN, NoopSpan
+from clew.record.propagation import inherit, set_process_hooks
+from clew.record.recorder import Recorder
+from clew.record.run import NoopRun, Run
+from clew.record.span import Span, disown, open_span
+from clew.record.traced import trace_function
+
+if TYPE_CHECKING:
+    from clew.config import Settings
+    from clew.model.trace import ExecutionTrace
+
+_F = TypeVar("_F")
+_SYNC_INTERVAL_S: Final = 1.0
+
+
+class SystemIds:
+    """Random identifiers, as W3C trace context wants them."""
+
+    run_id = staticmethod(new_run_id)
+    writer_id = staticmethod(new_writer_id)
+    span_prefix = staticmethod(new_span_prefix)
+
+
+class Session:
+    """What this process records with. There is one; a forked child goes on with a writer of its own."""
+
+    def __init__(self) -> None:
+        self._settings: Settings | None = None
+        self._recorder: Recorder | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, read when they are first needed. A bad value is told on stderr and is the default."""
+        if self._settings is None:
+            self.configure(load_settings(strict=False))
+            for complaint in self.settings.complaints:
+                _tell(f"clew: {complaint.message}; the default is used")
+        assert self._settings is not None
+        return self._settings
+
+    def configure(self, settings: Settings) -> None:
+        """Use these settings for whatever is recorded from now on."""
+        self._settings = settings
+        self._recorder = None
+
+    def recorder(self) -> Recorder | None:
+        """Return the recorder of this process; None where recording is switched off. Never raises."""
+        if self._recorder is None and self.settings.enabled:
+            with self._lock:
+                if self._recorder is None:
+                    self._recorder = self._new_recorder(self.settings)
+        return self._recorder
+
+    def _new_recorder(self, settings: Settings) -> Recorder:
+        clock = SystemClock()
+        ids = SystemIds()
+
+        def new_writer() -> JournalWriter:
+            return JournalWriter(
+                settings.home,
+                clock,
+                ids=ids,
+                mode=settings.journal,
+                segment_bytes=settings.segment_bytes,
+            )
+
+        recorder = Recorder(
+            new_writer,
+            ids=ids,
+            clock=clock,
+            home=settings.home,
+            capture=settings.capture,
+            inline_limit_bytes=settings.inline_limit_bytes,
+            max_payload_bytes=settings.max_payload_bytes,
+            redact=settings.redact,
+            sample_ratio=settings.sample_ratio,
+            sync_checkpoints=settings.fsync == "checkpoint",
+        )
+        if settings.journal != "memory":
+            recorder.read_trace = self.read_trace
+        if settings.fsync == "interval":
+            _Syncing(recorder).start()
+        return recorder
+
+    def read_trace(self, run_id: str) -> ExecutionTrace:
+        """Return the trace of a run of this home directory, as far as it is recorded."""
+        from clew.store.store import Store  # sqlite is not loaded by a program that only records
+
+        return Store(self.settings.home).trace(run_id)
+
+    def close(self) -> None:
+        """Seal what this process wrote. Never raises; what is recorded later opens another segment."""
+        if self._recorder is not None:
+            self._recorder.writer.close()
+
+    def after_fork_in_child(self) -> None:
+        """Go on with a writer of one's own, and leave to the parent what is the parent's."""
+        self._lock = threading.Lock()
+        recorder = self._recorder
+        if recorder is None:
+            return
+        with contextlib.suppress(Exception):
+            disown(current.get())
+            recorder.writer.abandon()
+            recorder.renew_writer()
+            if self.settings.fsync == "interval":
+                _Syncing(recorder).start()
+
+
+class _Syncing(threading.Thread):
+    """Waits for the disk once a second, so that a power cut costs at most that second."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(name="clew-sync", daemon=True)
+        self._recorder = recorder
+
+    def run(self) -> None:
+        """Sync until the process ends."""
+        pause = threading.Event()
+        while not pause.wait(_SYNC_INTERVAL_S):
+            self._recorder.writer.sync()
+
+
+session: Final = Session()
+
+
+def run(name: str, *, kind: str | None = None, **attributes: Any) -> Run | NoopRun:
+    """Return a run to be entered with `with`: everything recorded inside belongs to it.
+
+    Args:
+        name: what you call it; `clew show NAME` finds it again.
+        kind: script, job, workflow ...
+        attributes: whatever you want to say of it. `thread_id`, `params` and `inputs` have places of their own.
+    Inside another run it is a nested run, with its own id and the other as its parent.
+    """
+    recorder = session.recorder()
+    if recorder is None:
+        return NoopRun(name)
+    start = {
+        field: attributes.pop(field) for field in ("thread_id", "params", "inputs") if field in attributes
+    }
+    return Run(recorder, name, kind=kind, start=start, attributes=attributes)
+
+
+def span(name: str, /, *, kind: str | None = None, **attributes: Any) -> Span | NoopSpan:
+    """Return a span to be entered with `with`: a piece of work, under the one that is open here.
+
+    Args:
+        name: the node's name.
+        kind: prompt, tool, retrieval, simulation ...
+        attributes: its tags.
+    Outside a run, or with `CLEW_ENABLED=false`, it is the shared `NOOP_SPAN`.
+    """
+    return open_span(name, attributes, kind)
+
+
+def traced(function: _F | None = None, /, *, name: str | None = None, kind: str | None = None) -> Any:
+    """Record every call of a function, coroutine, generator or async generator as a span.
+
+    Use it as `@traced` or `@traced(kind="retrieval")`. Where recording is switched off when the function is
+    defined, the result is the function itself.
+    """
+    if function is None:
+        return lambda f: traced(f, name=name, kind=kind)
+    if not session.settings.enabled:
+        return function
+    return trace_function(function, name=name, kind=kind)
+
+
+def event(name: str, /, *, level: str = "INFO", node: str | None = None, **data: Any) -> None:
+    """Record that something happened, in the span that is open here or else in the run.
+
+    Args:
+        name: one of the events of the reference, or any name of your own.
+        level: DEBUG, INFO, WARNING or ERROR.
+        node: name of the node that it is about, where that is not the open one.
+        data: what to say of it.
+    Does nothing outside a run. Never raises.
+    """
+    place = current.get() or ambient.find()
+    if place is not None and place.run.sampled:
+        place.run.recorder.event(place, name, data, level=level, node=node)
+
+
+def add_metric(name: str, value: float, /) -> None:
+    """Record a number of the span that is open here, or else of the run. Does nothing outside a run."""
+    place = current.get() or ambient.find()
+    if place is not None and place.run.sampled:
+        place.run.recorder.event(place, "metric_recorded", {"name": name, "value": value})
+
+
+def current_span() -> Span | NoopSpan:
+    """Return the span that is open here; `NOOP_SPAN` where there is none."""
+    place = current.get()
+    return place if isinstance(place, Span) else NOOP_SPAN
+
+
+def current_run() -> Run | None:
+    """Return the run of this process that is open here; None outside a run."""
+    place = current.get() or ambient.find()
+    return None if place is None else place.run.handle
+
+
+def _tell(message: str) -> None:
+    with contextlib.suppress(Exception):  # a closed stderr is no reason to disturb the program
+        sys.stderr.write(f"{message}\n")
+
+
+atexit.register(session.close)
+set_process_hooks(recorder=session.recorder, at_end=session.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=session.after_fork_in_child)
+inherit()
