@@ -1,0 +1,156 @@
+"""`clew runs`: which runs there are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from clew.cli.moments import format_age
+from clew.cli.options import home_option, home_to_read, json_option, read_moment
+from clew.cli.output import STATUS_STYLES, Page, note, print_json
+from clew.cli.table import Cell, Column, print_table
+from clew.store.store import Store
+from clew.view.durations import format_count, format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clew.store.index import RunRow
+
+DEFAULT_LIMIT: Final = 20
+LEAST_ID_DIGITS: Final = 12
+"""The time part of a run id: with fewer digits all runs of one minute look the same."""
+STATUSES: Final = ("running", "completed", "failed", "interrupted")
+
+
+@click.command()
+@click.option(
+    "--name", metavar="TEXT", help="Only runs of this name: a part of it, or a pattern with * and ?."
+)
+@click.option("--status", type=click.Choice(STATUSES), help="Only runs that stand or ended so.")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    callback=read_moment,
+    help="Only runs that began after: so long ago (90s, 2h, 3d) or a date (2026-11-21, 2026-11-21T03:59).",
+)
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=0),
+    help=f"How many to list, 0 for all.  [default: {DEFAULT_LIMIT}; with --json all]",
+)
+@click.option(
+    "--all", "with_nested", is_flag=True, help="Also runs inside runs, each below the one it is in."
+)
+@json_option
+@home_option
+def runs(
+    *,
+    name: str | None,
+    status: str | None,
+    since: datetime | None,
+    limit: int | None,
+    with_nested: bool,
+    as_json: bool,
+    home: Path | None,
+) -> None:
+    """List runs, newest first."""
+    place = home_to_read(home)
+    found = Store(place).runs(name=name, status=status, since=since) if place.is_dir() else []
+    rows = found if with_nested else [row for row in found if row.parent_run_id is None]
+    hidden = len(found) - len(rows)
+    if with_nested:
+        rows = in_families(rows)
+    if limit is None and not as_json:
+        limit = DEFAULT_LIMIT
+    listed = rows[:limit] if limit else rows
+    if as_json:
+        print_json(listed)
+    elif found:
+        _print_rows(Page(), listed, found=found, older=len(rows) - len(listed), hidden=hidden)
+    elif name or status or since:
+        note(f"no run in {place} fits")
+    else:
+        note(f"there are no runs in {place} yet; record one with: clew run script.py")
+
+
+def _print_rows(
+    page: Page, rows: Sequence[RunRow], *, found: Sequence[RunRow], older: int, hidden: int
+) -> None:
+    now = datetime.now(UTC)
+    digits = unique_digits([row.run_id for row in found])
+    any_failed = any(row.failed_nodes for row in rows)
+    any_lost = any(row.lost for row in rows)
+    columns = [
+        Column(title="ID"),
+        Column(title="NAME", least=12),
+        Column(title="STATUS"),
+        Column(title="AGE", right=True),
+        Column(title="DURATION", right=True, missable=1),
+        Column(title="NODES", right=True, missable=2),
+    ]
+    columns += [Column(title="FAILED", right=True, missable=2)] if any_failed else []
+    columns += [Column(title="LOST", right=True, missable=1)] if any_lost else []
+    cells = []
+    for row in rows:
+        line = [
+            Cell(row.run_id[:digits]),
+            Cell("  " * (row.depth if hidden == 0 else 0) + (row.name or "-")),
+            Cell(row.status, STATUS_STYLES.get(row.status)),
+            Cell(format_age(row.started_at or row.last_event_at, now)),
+            Cell(format_duration(row.duration_ns)),
+            Cell(format_count(row.nodes)),
+        ]
+        line += (
+            [Cell(format_count(row.failed_nodes), "red" if row.failed_nodes else None)] if any_failed else []
+        )
+        line += [Cell(format_count(row.lost), "yellow" if row.lost else None)] if any_lost else []
+        cells.append(line)
+    if rows:
+        print_table(page, columns, cells)
+    if older:
+        page.line(page.paint(f"{format_count(older)} older {_runs(older)} not listed; -n 0 lists all", "dim"))
+    if hidden:
+        page.line(
+            page.paint(
+                f"{format_count(hidden)} {_runs(hidden)} inside these not listed; --all lists them", "dim"
+            )
+        )
+
+
+def in_families(rows: Sequence[RunRow]) -> list[RunRow]:
+    """Return the runs in their order, but each nested one below the run that it is in, earliest first."""
+    known = {row.run_id for row in rows}
+    inside: dict[str | None, list[RunRow]] = {}
+    for row in rows:
+        parent = row.parent_run_id if row.parent_run_id in known and row.parent_run_id != row.run_id else None
+        inside.setdefault(parent, []).append(row)
+    ordered: list[RunRow] = []
+    waiting = inside.pop(None, [])[::-1]
+    while waiting:
+        row = waiting.pop()
+        ordered.append(row)
+        waiting.extend(inside.pop(row.run_id, []))
+    # What is left names each other as parents, which only a damaged log does.
+    return ordered + [row for family in inside.values() for row in family]
+
+
+def unique_digits(run_ids: Sequence[str]) -> int:
+    """Return how many digits tell these ids apart; at least those of the time."""
+    ordered = sorted(run_ids)
+    most = LEAST_ID_DIGITS
+    for one, other in pairwise(ordered):
+        shared = 0
+        while shared < min(len(one), len(other)) and one[shared] == other[shared]:
+            shared += 1
+        most = max(most, shared + 1)
+    return most
+
+
+def _runs(count: int) -> str:
+    return "run is" if count == 1 else "runs are"

@@ -1,0 +1,51 @@
+"""`clew show`: what one run did, failures first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from clew.analyze.summary import MOST_LISTED, summarize
+from clew.cli.options import home_option, home_to_read, json_option, run_argument
+from clew.cli.output import Page, print_json
+from clew.cli.summary import print_summary
+from clew.store.store import Store
+
+DEFAULT_SLOWEST: Final = 5
+DEFAULT_NODES: Final = 20
+
+
+@click.command()
+@run_argument
+@click.option(
+    "--slowest",
+    type=click.IntRange(min=0),
+    default=DEFAULT_SLOWEST,
+    show_default=True,
+    metavar="N",
+    help="How many of the slowest executions to list.",
+)
+@click.option(
+    "--nodes",
+    type=click.IntRange(min=0),
+    default=DEFAULT_NODES,
+    show_default=True,
+    metavar="N",
+    help="How many nodes to list, 0 for all; --json has all.",
+)
+@click.option("--stacks", is_flag=True, help="Print whole stacks of failures, not only their ends.")
+@json_option
+@home_option
+def show(run: str, *, slowest: int, nodes: int, stacks: bool, as_json: bool, home: Path | None) -> None:
+    """Show what a run did: failures first, then times, tokens and costs.
+
+    RUN is the start of an id, a name, or latest, latest~1 (the one before) and so on.
+    """
+    store = Store(home_to_read(home))
+    summary = summarize(store.trace(store.resolve(run)), most=max(slowest, MOST_LISTED))
+    if as_json:
+        print_json(summary)
+        return
+    print_summary(Page(), summary, slowest=slowest, nodes=nodes or len(summary.nodes), stacks=stacks)
