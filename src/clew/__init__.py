@@ -13,7 +13,8 @@ from __future__ import annotations
 from clew.model.trace import ExecutionTrace
 from clew.record.noop import NOOP_SPAN
 from clew.record.propagation import traceparent
-from clew.session import add_metric, current_run, current_span, event, run, span, traced
+from clew.record.span import span
+from clew.session import add_metric, current_run, current_span, event, run, traced
 from clew.version import VERSION
 
 __version__ = VERSION

@@ -18,7 +18,7 @@ from clew.record.noop import NOOP_SPAN, NoopSpan
 from clew.record.propagation import inherit, set_process_hooks
 from clew.record.recorder import Recorder
 from clew.record.run import NoopRun, Run
-from clew.record.span import Span, disown, open_span
+from clew.record.span import Span, disown
 from clew.record.traced import trace_function
 
 if TYPE_CHECKING:
@@ -157,18 +157,6 @@ def run(name: str, *, kind: str | None = None, **attributes: Any) -> Run | NoopR
         field: attributes.pop(field) for field in ("thread_id", "params", "inputs") if field in attributes
     }
     return Run(recorder, name, kind=kind, start=start, attributes=attributes)
-
-
-def span(name: str, /, *, kind: str | None = None, **attributes: Any) -> Span | NoopSpan:
-    """Return a span to be entered with `with`: a piece of work, under the one that is open here.
-
-    Args:
-        name: the node's name.
-        kind: prompt, tool, retrieval, simulation ...
-        attributes: its tags.
-    Outside a run, or with `CLEW_ENABLED=false`, it is the shared `NOOP_SPAN`.
-    """
-    return open_span(name, attributes, kind)
 
 
 def traced(function: _F | None = None, /, *, name: str | None = None, kind: str | None = None) -> Any:

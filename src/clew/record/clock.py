@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from clew.model.ports import Clock
 
 _MS: Final = 1_000_000
-THREE_DIGITS: Final = tuple(f"{n:03d}" for n in range(1000))
-_MICROSECONDS: Final = tuple(f"{n:03d}Z" for n in range(1000))
+DIGITS: Final = tuple(f"{n:03d}" for n in range(1000))
+MICROSECONDS: Final = tuple(f"{n:03d}Z" for n in range(1000))
 
 
 class SystemClock:
@@ -24,38 +24,35 @@ class Stamper:
     """Makes the first part of a line, `{"timestamp":"...Z`, from a reading of the monotonic clock.
 
     The text up to the millisecond is kept for as long as the millisecond lasts: a burst of events then costs
-    one look into a table each.
+    one look into a table each. Spans do that look themselves.
     """
-
-    __slots__ = ("_current", "_offset_ns")
 
     def __init__(self, clock: Clock) -> None:
         self._offset_ns = clock.wall_ns() - clock.monotonic_ns()
-        # One tuple, replaced whole, so that another thread never sees half of a change.
-        self._current = (0, "")
+        self.millisecond: tuple[int, str] = (0, "")
+        """Where the current millisecond began on the monotonic clock, and its text.
+
+        One tuple, replaced whole, so that another thread never sees half of a change.
+        """
 
     def __call__(self, monotonic_ns: int) -> str:
         """Return the beginning of a line written at that instant."""
-        base, text = self._current
+        base, text = self.millisecond
         past = monotonic_ns - base
         if not 0 <= past < _MS:
-            base, text = self._next_millisecond(monotonic_ns)
+            base, text = self.advance(monotonic_ns)
             past = monotonic_ns - base
-        return text + _MICROSECONDS[past // 1000]
+        return text + MICROSECONDS[past // 1000]
 
-    def _next_millisecond(self, monotonic_ns: int) -> tuple[int, str]:
-        wall_ns = monotonic_ns + self._offset_ns
-        seconds, below = divmod(wall_ns, 1_000_000_000)
+    def advance(self, monotonic_ns: int) -> tuple[int, str]:
+        """Make another millisecond the current one."""
+        seconds, below = divmod(monotonic_ns + self._offset_ns, 1_000_000_000)
         date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-        self._current = current = (
-            monotonic_ns - below % _MS,
-            f'{{"timestamp":"{date}.{THREE_DIGITS[below // _MS]}',
-        )
+        text = f'{{"timestamp":"{date}.{DIGITS[below // _MS]}'
+        self.millisecond = current = (monotonic_ns - below % _MS, text)
         return current
 
 
 def milliseconds(duration_ns: int) -> str:
     """Return nanoseconds as milliseconds with all six decimals, as JSON has numbers."""
-    return (
-        f"{duration_ns // _MS}.{THREE_DIGITS[duration_ns // 1000 % 1000]}{THREE_DIGITS[duration_ns % 1000]}"
-    )
+    return f"{duration_ns // _MS}.{DIGITS[duration_ns // 1000 % 1000]}{DIGITS[duration_ns % 1000]}"

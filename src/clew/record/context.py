@@ -67,6 +67,8 @@ class Scope:
 
 
 current: Final[ContextVar[Scope | None]] = ContextVar("clew_current", default=None)
+get_current: Final = current.get
+set_current: Final = current.set
 
 
 class Ambient:

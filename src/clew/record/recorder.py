@@ -62,7 +62,7 @@ class Recorder:
         self.ids = ids
         self.clock: Clock = clock or SystemClock()
         self.now: Callable[[], int] = self.clock.monotonic_ns
-        self.stamp = Stamper(self.clock)
+        self.stamper = Stamper(self.clock)
         self.guard = Guard()
         self.sample_ratio = sample_ratio
         self.sync_checkpoints = sync_checkpoints
@@ -159,7 +159,7 @@ class Recorder:
             if scope.span_id != NO_SPAN:
                 where = f'{where}","span_id":"{scope.span_id}'
         writer = self.writer
-        line = f'{self.stamp(self.now())}{head}{where}{self.writer_part}{writer.next_seq()},"data":{text}}}\n'.encode()
+        line = f'{self.stamper(self.now())}{head}{where}{self.writer_part}{writer.next_seq()},"data":{text}}}\n'.encode()
         try:
             writer.write(line)
         except (ValueError, OSError):
@@ -181,6 +181,7 @@ class Recorder:
 
     def settle(self, scope: Scope) -> None:
         """At the end of a run: say what was lost by faults of ours, and look whether the log still stands."""
+        self.write_pending()
         lost = self.guard.take(scope.run.run_id)
         if lost:
             self.event(

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from clew.record.clock import milliseconds
-from clew.record.context import Scope, ambient, current
+from clew.record.clock import DIGITS, MICROSECONDS
+from clew.record.context import Scope, ambient, get_current, set_current
 from clew.record.encode import quick_fields
 from clew.record.noop import NOOP_SPAN, NoopSpan
 from clew.record.unusual import end_line, error_fields, start_data
@@ -44,25 +44,28 @@ class Span(Scope):
         recorder = run.recorder
         try:
             name = self._name
-            template = run.templates.get(name)
-            if template is None:
-                template = recorder.make_template(run, name)
-            text = template.kind
+            template = run.templates.get(name) or recorder.make_template(run, name)
+            start, self._tail, text, _ = template
+            attributes = self._attributes
             if self._start is not None:
                 text = start_data(self, text, self._start)
-            elif self._attributes:
-                quick = quick_fields(self._attributes, recorder.plain_names)
-                if quick is None:
+            elif attributes:
+                plain = quick_fields(attributes, recorder.plain_names)
+                if plain is None:
                     text = start_data(self, text, {})
                 else:
-                    text = f'{text},"attributes":{quick}' if text else f'"attributes":{quick}'
+                    text = f'{text},"attributes":{plain}' if text else f'"attributes":{plain}'
             writer = recorder.writer
             seq = writer.next_seq()
             self.span_id = span_id = f"{recorder.span_prefix}{recorder.first_span + seq}"
             self._ids = ids = f'{span_id}","parent_id":"{self._parent.span_id}{recorder.writer_part}'
-            self._tail = template.end
             self._started_ns = now = recorder.now()
-            line = f'{recorder.stamp(now)}{template.start}{ids}{seq},"data":{{{text}}}}}\n'.encode()
+            base, stamp = recorder.stamper.millisecond
+            past = now - base
+            if not 0 <= past < 1_000_000:
+                base, stamp = recorder.stamper.advance(now)
+                past = now - base
+            line = f'{stamp}{MICROSECONDS[past // 1000]}{start}{ids}{seq},"data":{{{text}}}}}\n'.encode()
             try:
                 writer.write(line)
             except (ValueError, OSError):
@@ -70,9 +73,7 @@ class Span(Scope):
         except Exception as error:
             self._tail = ""
             recorder.guard.caught(error, run_id=run.run_id)
-        current.set(self)
-        if recorder.pending:
-            recorder.write_pending()
+        set_current(self)
         return self
 
     def __exit__(
@@ -84,30 +85,33 @@ class Span(Scope):
         recorder = self.run.recorder
         try:
             now = recorder.now()
-            self._duration_ns = duration = now - self._started_ns
-            if not self._tail:
-                pass  # its start is not in the log, or it belongs to the process that this one was forked from
-            elif error is not None or self._extra is not None:
-                if error is not None:
-                    error_fields(self, error)
-                end_line(self, now)
-            else:
+            self._duration_ns = took = now - self._started_ns
+            tail = self._tail
+            if error is None and self._extra is None and tail:
+                base, stamp = recorder.stamper.millisecond
+                past = now - base
+                if not 0 <= past < 1_000_000:
+                    base, stamp = recorder.stamper.advance(now)
+                    past = now - base
                 writer = recorder.writer
                 line = (
-                    f"{recorder.stamp(now)}{self._tail}{self._ids}{writer.next_seq()},"
-                    f'"data":{{"duration_ms":{milliseconds(duration)}}}}}\n'
+                    f"{stamp}{MICROSECONDS[past // 1000]}{tail}{self._ids}{writer.next_seq()},"
+                    f'"data":{{"duration_ms":{took // 1_000_000}.'
+                    f"{DIGITS[took // 1000 % 1000]}{DIGITS[took % 1000]}}}}}\n"
                 ).encode()
                 try:
                     writer.write(line)
                 except (ValueError, OSError):
                     writer.rescue(line)
-            if recorder.pending:
-                recorder.write_pending()
+            elif tail:  # else its start is not in the log, or it belongs to the process that forked this one
+                if error is not None:
+                    error_fields(self, error)
+                end_line(self, now)
         except Exception as fault:
             recorder.guard.caught(fault, run_id=self.run.run_id)
         # A generator may be closed from another task, whose place in the run is none of our business.
-        if current.get() is self:
-            current.set(self._outer)
+        if get_current() is self:
+            set_current(self._outer)
 
     def where(self) -> str:
         """Return the part of an event's line that says where it happened."""
@@ -204,40 +208,66 @@ class Span(Scope):
 _new = object.__new__
 
 
-def open_span(
-    name: str,
-    attributes: dict[str, Any],
-    kind: str | None = None,
-    start: dict[str, Any] | None = None,
-    /,
-) -> Span | NoopSpan:
-    """Return a span under what is current; the shared `NOOP_SPAN` where nothing is recorded.
+def span(name: str, /, *, kind: str | None = None, **attributes: Any) -> Span | NoopSpan:
+    """Return a span to be entered with `with`: a piece of work, under the one that is open here.
 
     Args:
         name: the node's name.
-        attributes: its tags; kept, not copied.
-        kind: prompt, tool, retrieval ...
-        start: further fields of `node_started`, such as inputs.
+        kind: prompt, tool, retrieval, simulation ...
+        attributes: its tags.
+    Outside a run, or with `CLEW_ENABLED=false`, it is the shared `NOOP_SPAN`.
     """
-    outer = parent = current.get()
+    parent = get_current()
     if parent is None:
-        parent = ambient.find()
-        if parent is None:
-            return NOOP_SPAN
-        if parent is not ambient.inherited:
-            attributes = {**attributes, "orphan": True}
+        return _adopted(name if kind is None else (name, kind), attributes)
     run = parent.run
     if not run.sampled:
         return NOOP_SPAN
-    span: Span = _new(Span)
-    span.run = run
-    span._name = name if kind is None else (name, kind)
-    span._attributes = attributes
-    span._parent = parent
-    span._outer = outer
-    span._start = start
-    span._extra = None
-    return span
+    made: Span = _new(Span)
+    made.run = run
+    made._name = name if kind is None else (name, kind)
+    made._attributes = attributes
+    made._parent = made._outer = parent
+    made._start = made._extra = None
+    return made
+
+
+def open_span(
+    name: str | tuple[str, str],
+    attributes: dict[str, Any],
+    *,
+    start: dict[str, Any] | None = None,
+) -> Span | NoopSpan:
+    """Return a span under what is current, like `span`.
+
+    Args:
+        name: the node's name, or its name and kind.
+        attributes: its tags; kept, not copied.
+        start: further fields of `node_started`, such as inputs.
+    """
+    outer = get_current()
+    parent = ambient.find() if outer is None else outer
+    if parent is None or not parent.run.sampled:
+        return NOOP_SPAN
+    made: Span = _new(Span)
+    made.run = parent.run
+    made._name = name
+    made._attributes = attributes
+    made._parent = parent
+    made._outer = outer
+    made._start = start
+    made._extra = None
+    return made
+
+
+def _adopted(name: str | tuple[str, str], attributes: dict[str, Any]) -> Span | NoopSpan:
+    """Return a span of work whose own context knows of no run; it is shown as an orphan."""
+    parent = ambient.find()
+    if parent is None:
+        return NOOP_SPAN
+    if parent is not ambient.inherited:
+        attributes["orphan"] = True
+    return open_span(name, attributes)
 
 
 def disown(scope: Scope | None) -> None:

@@ -26,7 +26,7 @@ class _Call:
         if name is None:
             # A function within a function is known by its own name.
             self.name = self.name.rpartition("<locals>.")[2]
-        self.kind = kind
+        self._node = self.name if kind is None else (self.name, kind)
         code = getattr(inspect.unwrap(function), "__code__", None)
         self._names: tuple[str, ...] = () if code is None else code.co_varnames[: code.co_argcount]
 
@@ -37,7 +37,7 @@ class _Call:
         for name in _SELF & inputs.keys():
             del inputs[name]
         inputs.update(kwargs)
-        return open_span(self.name, {}, self.kind, {"inputs": inputs} if inputs else None)
+        return open_span(self._node, {}, start={"inputs": inputs} if inputs else None)
 
 
 def trace_function(function: Any, *, name: str | None, kind: str | None) -> Any:

@@ -86,8 +86,9 @@ def end_line(span: Span, now_ns: int) -> None:
                 '"event":"node_completed","level":"INFO"', '"event":"node_failed","level":"ERROR"', 1
             )
     writer = recorder.writer
-    line = f'{recorder.stamp(now_ns)}{tail}{span._ids}{writer.next_seq()},"data":{data}}}\n'
+    line = f'{recorder.stamper(now_ns)}{tail}{span._ids}{writer.next_seq()},"data":{data}}}\n'
     writer.append(line.encode())
+    recorder.write_pending()
 
 
 def _end_data(span: Span, extra: dict[str, Any]) -> str:
