@@ -36,7 +36,7 @@ documents = st.recursive(
 def edited(draw: st.DrawFn, document: Any) -> Any:
     """The same document after a few changes, as programs make them."""
     result = copy.deepcopy(document)
-    for _ in range(draw(st.integers(0, 4))):
+    for _ in range(draw(st.integers(1, 5))):
         place = result
         while isinstance(place, dict | list) and place and draw(st.booleans()):
             inner = draw(st.sampled_from(list[Any](place.values()) if isinstance(place, dict) else place))
@@ -58,7 +58,18 @@ def indexes(elements: list[Any]) -> st.SearchStrategy[int]:
     return st.integers(0, len(elements) - 1)
 
 
-pairs = st.tuples(documents, documents) | documents.flatmap(lambda d: st.tuples(st.just(d), edited(d)))
+few = st.lists(st.integers(0, 3) | st.just([0]) | st.just({"id": 1}), max_size=9)
+tasks = st.lists(
+    st.fixed_dictionaries({"id": st.integers(0, 9), "n": few | scalars}),
+    max_size=8,
+    unique_by=lambda task: str(task["id"]),
+)
+pairs = (
+    st.tuples(documents, documents)
+    | documents.flatmap(lambda d: st.tuples(st.just(d), edited(d)))
+    | st.tuples(few, few)
+    | st.tuples(tasks, tasks)
+)
 
 
 def text(document: Any) -> str:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from clew.errors import PatchError
+from clew.model import difference
 from clew.model.patch import Patch, apply, diff
 from tests.model.documents import documents, nested, pairs, size, text
 
@@ -20,6 +21,16 @@ def test_a_difference_applied_gives_the_same_text(pair: tuple[Any, Any]) -> None
     texts = text(before), text(after)
     assert text(apply(before, diff(before, after))) == texts[1]
     assert (text(before), text(after)) == texts, "an argument was changed"
+
+
+@settings(max_examples=500)
+@given(pairs)
+def test_a_difference_is_right_where_nothing_is_replaced_whole(pair: tuple[Any, Any]) -> None:
+    """Small documents are mostly replaced whole, which would hide every other fault."""
+    before, after = pair
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(difference, "_whole_is_smaller", lambda *_: False)
+        assert text(apply(before, diff(before, after))) == text(after)
 
 
 @settings(max_examples=150)
@@ -67,6 +78,13 @@ def test_values_that_python_calls_equal_are_told_apart(before: Any, after: Any) 
     assert diff(before, after) != []
 
 
+@pytest.mark.parametrize(
+    "key,token", [("a/b", "a~1b"), ("m~n", "m~0n"), ("~1", "~01"), ("~/", "~0~1"), ("", ""), ("0", "0")]
+)
+def test_a_key_is_escaped_in_the_path(key: str, token: str) -> None:
+    assert diff({key: 1, "x": 0}, {key: 2, "x": 0}) == [{"op": "replace", "path": f"/{token}", "value": 2}]
+
+
 def test_a_nan_that_stays_is_no_difference() -> None:
     assert diff({"loss": math.nan}, {"loss": float("nan")}) == []
 
@@ -108,16 +126,37 @@ def test_objects_in_a_list_are_matched_by_their_identity(field: str) -> None:
         return {field: f"task-{number}", "status": status, "detail": "d" * 200}
 
     before = [task(i, "open") for i in range(100)]
-    after = [task(i, "done" if i == 50 else "open") for i in range(100) if i not in {20, 21}]
+    after = [task(i, "done" if i == 50 else "open") for i in range(100) if i not in {20, 49}]
     after.insert(5, task(500, "new"))
     patch = diff(before, after)
     assert text(apply(before, patch)) == text(after)
-    assert sorted((o["op"], o["path"]) for o in patch) == [
-        ("add", "/5"),
-        ("remove", "/20"),
-        ("remove", "/21"),
+    assert [(o["op"], o["path"]) for o in patch] == [
         ("replace", "/50/status"),
+        ("remove", "/49"),
+        ("remove", "/20"),
+        ("add", "/5"),
     ]
+
+
+@pytest.mark.parametrize("start,end", [(99, 0), (0, 99), (60, 40)])
+def test_an_element_that_moved_costs_two_operations(start: int, end: int) -> None:
+    before = [f"line {i}" for i in range(100)]
+    after = before.copy()
+    after.insert(end, after.pop(start))
+    assert sorted(o["op"] for o in diff(before, after)) == ["add", "remove"]
+
+
+def test_two_blocks_that_change_places_cost_the_shorter_one() -> None:
+    lines = [f"line {i}" for i in range(100)]
+    assert len(diff(lines, lines[90:] + lines[:90])) == 20
+    assert len(diff(lines, lines[10:] + lines[:10])) == 20
+
+
+def test_changes_among_elements_that_repeat_cost_those_changes() -> None:
+    before = ["idle", "busy"] * 100
+    after = before.copy()
+    after[20], after[71] = "down", "gone"
+    assert [(o["op"], o["path"]) for o in diff(before, after)] == [("replace", "/20"), ("replace", "/71")]
 
 
 def test_edits_at_several_places_of_a_plain_list_cost_those_edits() -> None:
@@ -132,10 +171,14 @@ def test_edits_at_several_places_of_a_plain_list_cost_those_edits() -> None:
 
 
 def test_lists_in_a_list_that_shift_and_change_together_keep_their_paths_right() -> None:
-    before = [{"id": i, "items": list(range(i, i + 20))} for i in range(20)]
-    after = [{"id": e["id"], "items": [*e["items"][2:], -1]} for e in before[3:]]  # type: ignore[index]
+    before = [{"id": i, "items": [f"{i}-{j}" * 20 for j in range(20)]} for i in range(20)]
+    after = copy.deepcopy(before[3:])
+    for entry in after:
+        entry["items"] = [*entry["items"][2:], "new"]  # type: ignore[index]
     after.insert(0, {"id": 99, "items": []})
-    assert text(apply(before, diff(before, after))) == text(after)
+    patch = diff(before, after)
+    assert len(patch) > 3 * len(after) - 3, "replaced whole, the paths would not matter"
+    assert text(apply(before, patch)) == text(after)
 
 
 @pytest.mark.parametrize(
@@ -222,3 +265,29 @@ def test_a_comparison_near_the_end_of_the_stack_still_gives_a_patch() -> None:
 def test_keys_that_are_not_text_are_refused() -> None:
     with pytest.raises(PatchError, match="keys are strings"):
         diff({1: "a"}, {2: "a"})
+
+
+def test_a_document_is_written_a_bounded_number_of_times_however_deep_it_nests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Weighing a patch against the whole value on every level would make the cost quadratic in the depth."""
+
+    def layers(count: int, n: int) -> Any:
+        document: Any = {}
+        for _ in range(count):
+            document = {"inner": document, **{f"m{i}": n for i in range(4)}}
+        return document
+
+    total = 0
+    encode = difference._encode
+
+    def counted(value: Any) -> bytes:
+        nonlocal total
+        data = encode(value)
+        total += len(data)
+        return data
+
+    monkeypatch.setattr(difference, "_encode", counted)
+    before, after = layers(400, 1), layers(400, 2)
+    diff(before, after)
+    assert 0 < total < 50 * len(encode(after))

@@ -136,6 +136,7 @@ REFUSED: dict[str, tuple[Any, Any]] = {
     "a member of a text": ({"a": "bc"}, [{"op": "replace", "path": "/a/0", "value": "x"}]),
     "a test below a number": ({"a": 1}, [{"op": "test", "path": "/a/b", "value": 1}]),
     "the whole document removed": ({"a": 1}, [{"op": "remove", "path": ""}]),
+    "a move into itself in a list": ([{}, {}], [{"op": "move", "from": "/0", "path": "/0/a"}]),
     "a move into itself": ({"a": {"b": 1}}, [{"op": "move", "from": "/a", "path": "/a/b"}]),
     "an operation that is a list": ({}, [["add", "/a", 1]]),
     "an operation that is a deep list": ({}, [{"op": nested(5000, 0, kind=list), "path": "/a"}]),
@@ -188,6 +189,7 @@ def test_a_value_used_by_two_operations_is_not_changed_through_either() -> None:
 def test_a_move_to_its_own_place_needs_something_there() -> None:
     move: Operation = {"op": "move", "from": "/a", "path": "/a"}
     assert apply({"a": 1}, [move]) == {"a": 1}
+    assert apply({"a": 1}, [{"op": "move", "from": "", "path": ""}]) == {"a": 1}
     with pytest.raises(PatchError):
         apply({}, [move])
 
