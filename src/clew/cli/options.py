@@ -43,6 +43,14 @@ def home_to_read(home: Path | None) -> Path:
 
     Raises: ConfigError: the option names no folder, or the project file cannot be read and may name one.
     """
+    place = home_to_write(home)
+    if home is not None and not place.is_dir():
+        raise ConfigError(f"--home: there is no folder {place}")
+    return place
+
+
+def home_to_write(home: Path | None) -> Path:
+    """Return the home directory like `home_to_read`, where it need not exist yet."""
     settings = load_settings({"home": home}, strict=False)
     named = settings.origin("home").startswith(("flag", "environment"))
     for complaint in settings.complaints:
@@ -52,8 +60,6 @@ def home_to_read(home: Path | None) -> Path:
         raise ConfigError(
             f"{settings.home} is not a folder; {settings.origin('home')} says that it is the home"
         )
-    if home is not None and not settings.home.is_dir():
-        raise ConfigError(f"--home: there is no folder {settings.home}")
     return settings.home
 
 

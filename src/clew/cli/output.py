@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
+from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, TextIO
 
 import msgspec
 
@@ -25,6 +27,7 @@ _STYLES: Final = {
     "cyan": "\x1b[36m",
     "heading": "\x1b[1;4m",
 }
+_OBEYED: Final = re.compile(rb"\xc2([\x80-\x9f])|([\x00-\x08\x0b-\x1f\x7f])")
 STATUS_STYLES: Final = {
     "completed": "green",
     "failed": "red",
@@ -37,8 +40,9 @@ STATUS_STYLES: Final = {
 class Page:
     """Standard output as a command sees it."""
 
-    def __init__(self) -> None:
-        self._stream = sys.stdout
+    @property
+    def _stream(self) -> TextIO | None:
+        return sys.stdout  # None where the program was started without it
 
     @cached_property
     def encoding(self) -> str:
@@ -97,16 +101,47 @@ def print_json(value: Any) -> None:
     write_bytes(document)
 
 
-def write_bytes(data: bytes) -> None:
-    """Write bytes to standard output, after what was printed before."""
+def write_bytes(data: bytes, *, is_json: bool = True) -> None:
+    """Write UTF-8 to standard output, after what was printed before.
+
+    JSON may hold bytes that a terminal would obey: those become escapes there, and pass untouched into a pipe.
+    """
     if sys.stdout is None:
         return
+    if is_json and sys.stdout.isatty():
+        data = harmless_bytes(data)
     buffer = getattr(sys.stdout, "buffer", None)
     if buffer is None:  # a program that replaced the stream by one of text
         sys.stdout.write(data.decode("utf-8", "backslashreplace"))
         return
     sys.stdout.flush()
     buffer.write(data)
+
+
+class TerminalStream:
+    """Passes text in UTF-8 on to a terminal, bytes that it would obey as escapes of JSON."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes, /) -> int:
+        """Write one piece; no character may be cut in two."""
+        self._stream.write(harmless_bytes(bytes(data)))
+        return len(data)
+
+    def writelines(self, lines: Iterable[bytes], /) -> None:
+        """Write pieces."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Pass on what was taken."""
+        self._stream.flush()
+
+
+def harmless_bytes(data: bytes) -> bytes:
+    r"""Return UTF-8 text with control characters, line ends and tabs excepted, as JSON writes them: `\\u001b`."""
+    return _OBEYED.sub(lambda match: b"\\u%04x" % ord(match[1] or match[2]), data)
 
 
 def note(message: str) -> None:

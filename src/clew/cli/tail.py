@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import select as readiness
 import sys
 import time
@@ -23,7 +22,6 @@ DEFAULT_LINES: Final = 10
 _POLL_S: Final = 0.04
 _LIVENESS_S: Final = 1.0
 _ENDS: Final = ("workflow_completed", "workflow_failed", "run_interrupted")
-_OBEYED: Final = re.compile(rb"\xc2([\x80-\x9f])|([\x00-\x08\x0b-\x1f\x7f])")
 
 
 @click.command()
@@ -97,11 +95,10 @@ class _Tail:
 
         page = Page()
         self._home = home
+        self._form = form
         self._store = Store(home)
         self._select: Select = chosen.select
         self._encode = encoder(form, colour=page.colour, whole=chosen.whole_payloads)
-        # In a pipe the log's lines pass untouched; a terminal would obey some bytes that JSON allows.
-        self._guarded = form == "jsonl" and sys.stdout is not None and sys.stdout.isatty()
 
     def run(self, reference: str | None, *, count: int | None, follow: bool) -> None:
         """Print what is there, and what comes."""
@@ -166,8 +163,7 @@ class _Tail:
     def _print(self, lines: Sequence[bytes]) -> None:
         if not lines:
             return
-        text = self._encode(lines)
-        write_bytes(_OBEYED.sub(_escaped, text) if self._guarded else text)
+        write_bytes(self._encode(lines), is_json=self._form == "jsonl")
         if sys.stdout is not None:
             sys.stdout.flush()
 
@@ -186,7 +182,3 @@ def _reader_is_gone() -> bool:
         return any(event & readiness.POLLERR for _, event in poll.poll(0))
     except (AttributeError, OSError, ValueError):
         return False  # no such call on this system, or no such stream
-
-
-def _escaped(match: re.Match[bytes]) -> bytes:
-    return b"\\u%04x" % ord(match[1] or match[2])

@@ -1,0 +1,81 @@
+"""`clew export`: a run in a format that other programs read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+import click
+
+from clew.cli.destination import destination, refusals_named
+from clew.cli.options import home_option, home_to_read, json_option
+from clew.cli.output import TerminalStream, note, print_json
+from clew.export.formats import EXPORTERS, exporter
+from clew.store.store import Store
+from clew.view.durations import format_bytes
+
+if TYPE_CHECKING:
+    from clew.export.contract import Exporter
+    from clew.model.trace import ExecutionTrace
+
+OPTION: Final = "--output"
+
+
+@click.command()
+@click.argument("run")
+@click.option("--to", "form", required=True, metavar="FORMAT", help=f"One of {', '.join(EXPORTERS)}.")
+@click.option(
+    "-o",
+    OPTION,
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A file, or a folder for all files of the format and for a file named after the run.  [default: standard output]",
+)
+@json_option
+@home_option
+def export(run: str, *, form: str, path: Path | None, as_json: bool, home: Path | None) -> None:
+    """Write a run in a format that other programs read.
+
+    RUN is the start of an id, a name, or latest. A file takes its place only when it is complete. With --json, which
+    needs -o, standard output says what was written.
+    """
+    if as_json and path is None:
+        raise click.UsageError(
+            "--json says what was written, so it needs -o PATH: without that the export itself is printed"
+        )
+    chosen = exporter(form)
+    store = Store(home_to_read(home))
+    trace = store.trace(store.resolve(run))
+    if path is None:
+        _print(chosen, trace)
+        return
+    written = _write(chosen, trace, path)
+    sizes = [file.stat().st_size if file.is_file() else None for file in written]
+    if as_json:
+        files = [{"path": file, "bytes": size} for file, size in zip(written, sizes, strict=True)]
+        print_json({"run_id": trace.run_id, "format": chosen.name, "files": files})
+        return
+    for file, size in zip(written, sizes, strict=True):
+        note(f"wrote {file}{f', {format_bytes(size)}' if size is not None else ''}")
+
+
+def _print(chosen: Exporter, trace: ExecutionTrace) -> None:
+    if sys.stdout is None:
+        return
+    sys.stdout.flush()
+    raw = cast("BinaryIO", sys.stdout.buffer)
+    chosen.write(trace, cast("BinaryIO", TerminalStream(raw)) if sys.stdout.isatty() else raw)
+
+
+def _write(chosen: Exporter, trace: ExecutionTrace, path: Path) -> list[Path]:
+    """Write a file or a folder, whichever the path and the format ask for, and return the files."""
+    if chosen.write_directory is not None and (path.is_dir() or not path.suffix) and not path.is_file():
+        with refusals_named(OPTION, path):
+            return chosen.write_directory(trace, path)
+    if path.is_dir():
+        path /= f"{trace.run_id[:12]}{chosen.suffix}"
+    with destination(path, option=OPTION) as out:
+        chosen.write(trace, out)
+    return [path]

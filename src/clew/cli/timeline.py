@@ -1,0 +1,142 @@
+"""`clew timeline`: when each step of a run ran, as bars in the terminal or as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from clew.analyze.times import measure_times
+from clew.cli.destination import destination
+from clew.cli.options import home_option, home_to_read, json_option, run_argument
+from clew.cli.output import NARROWEST, Page, note, print_json
+from clew.store.store import Store
+from clew.view.terminal import timeline_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from clew.model.trace import ExecutionTrace
+
+DEFAULT_ROWS: Final = 40
+_WIDTH_IN_A_PIPE: Final = 100
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution of a timeline. `msgspec.json.encode` of it is the public form."""
+
+    index: int
+    """Position in `ExecutionTrace.nodes`."""
+    node_id: str
+    """Name of the node."""
+    span_id: str | None
+    """16 hex digits."""
+    parent_id: str | None
+    """The span that it was started in."""
+    status: str
+    """running, completed, failed, skipped or interrupted."""
+    started_at: datetime | None
+    """Wall clock, UTC."""
+    start_ns: int
+    """After the start of the timeline."""
+    end_ns: int
+    """After the start of the timeline; of an open one, when the run was last heard of."""
+
+
+@click.command()
+@run_argument
+@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Write a picture as SVG.")
+@click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Write a picture as PNG.")
+@click.option(
+    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page that needs no other file."
+)
+@click.option(
+    "--width", type=click.IntRange(min=NARROWEST), metavar="N", help="Columns.  [default: the window's]"
+)
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=DEFAULT_ROWS,
+    show_default=True,
+    metavar="N",
+    help="How many bars to print at most.",
+)
+@json_option
+@home_option
+def timeline(
+    run: str,
+    *,
+    svg: Path | None,
+    png: Path | None,
+    html: Path | None,
+    width: int | None,
+    rows: int,
+    as_json: bool,
+    home: Path | None,
+) -> None:
+    """Draw when each step of a run ran.
+
+    RUN is the start of an id, a name, or latest. Prints bars that fit the window, unless a picture is asked for; of
+    those several can be written at once.
+    """
+    store = Store(home_to_read(home))
+    trace = store.trace(store.resolve(run))
+    written = [
+        _write(trace, path, option=option)
+        for option, path in (("--svg", svg), ("--png", png), ("--html", html))
+        if path is not None
+    ]
+    if written:
+        if as_json:
+            print_json({"run_id": trace.run_id, "files": written})
+        for path in () if as_json else written:
+            note(f"wrote {path}")
+    elif as_json:
+        print_json({"run_id": trace.run_id, "executions": _bars(trace)})
+    else:
+        page = Page()
+        columns = width or page.width or _WIDTH_IN_A_PIPE
+        page.line(
+            timeline_text(trace, width=columns, colour=page.colour, max_rows=rows, encoding=page.encoding)
+        )
+
+
+def _write(trace: ExecutionTrace, path: Path, *, option: str) -> Path:
+    content = _picture(trace, option)
+    with destination(path, option=option) as out:
+        out.write(content)
+    return path
+
+
+def _picture(trace: ExecutionTrace, option: str) -> bytes:
+    """Draw before a file is touched; the libraries of one kind of picture are not loaded for another."""
+    if option == "--svg":
+        from clew.view.svg import timeline_svg
+
+        return timeline_svg(trace).encode()
+    if option == "--html":
+        from clew.view.page import timeline_html
+
+        return timeline_html(trace).encode()
+    from clew.view.png import timeline_png
+
+    return timeline_png(trace)
+
+
+def _bars(trace: ExecutionTrace) -> list[Bar]:
+    times = measure_times(trace)
+    return [
+        Bar(
+            index=node.index,
+            node_id=node.node_id,
+            span_id=node.span_id,
+            parent_id=node.parent_id,
+            status=node.status,
+            started_at=node.started_at,
+            start_ns=start,
+            end_ns=end,
+        )
+        for node, start, end in zip(trace.nodes, times.starts, times.ends, strict=True)
+    ]

@@ -1,0 +1,63 @@
+"""A program that records one run, named by its argument, for the tests of the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+import clew
+
+
+def calibration() -> None:
+    """Rounds, retries that fail, tags, metrics."""
+    with clew.run("nightly-calibration", kind="job", job_id="a1") as run, clew.span("calibration.job"):
+        for iteration in range(3):
+            with clew.span("calibration.iteration", iteration=str(iteration)):
+                with clew.span("algorithm.ask") as span:
+                    span.metrics["n_params"] = 12
+                for trial in range(4):
+                    with contextlib.suppress(ValueError), clew.span("simulation.execute", trial=trial):
+                        if trial == 2:
+                            raise ValueError("beta must be positive")
+            clew.event("decision_made", chosen="large")
+        run.set(fitted=True)
+
+
+def agent() -> None:
+    """Tokens, a cost, a score, a run inside the run, and an error that ends it."""
+    with contextlib.suppress(RuntimeError), clew.run("agent", kind="workflow"):
+        with clew.span("plan"):
+            clew.event("token_usage", input_tokens=1200, output_tokens=340, cached_tokens=1000, model="m1")
+            clew.event("cost_incurred", cost_usd=0.0123)
+        with clew.span("delegate"), clew.run("inner"), clew.span("work"):
+            pass
+        clew.event("score_recorded", name="accuracy", value=0.93)
+        with clew.span("answer"):
+            raise RuntimeError("the model said no\nand gave no reason")
+
+
+def odd() -> None:
+    """Names and values that a terminal would obey."""
+    with (
+        contextlib.suppress(ValueError),
+        clew.run("odd\x1b[31m\x07 \u202ename \u9ed2\u4e95", **{"ta\x1bg": "va\x9blue"}),
+        clew.span("no\x1b]0;title\x07de\r\n", tag="\x1b[2J"),
+    ):
+        clew.event("strange\x1b[31m", text="\x1b[31m\x9b31m\n")
+        raise ValueError("\x1b[31merror\x1b[0m\r\n\x9b1mmore")
+
+
+def killed() -> None:
+    """Stops in the middle and waits; goes on when a line comes."""
+    with clew.run("killed"), clew.span("first"):
+        with clew.span("second") as span:
+            span.metrics["size"] = 3
+        with clew.span("third", position=7):
+            sys.stdout.write("in the middle\n")
+            sys.stdout.flush()
+            sys.stdin.readline()
+            clew.event("went_on", by="a line")
+
+
+if __name__ == "__main__":
+    {"calibration": calibration, "agent": agent, "odd": odd, "killed": killed}[sys.argv[1]]()
