@@ -1,3 +1,4 @@
+import contextlib
 import copy
 import json
 import math
@@ -331,3 +332,18 @@ def test_states_nested_five_hundred_deep_are_recorded_and_read(kind: type) -> No
     assert [canonical_json(chain.at(index)) for index in range(3)] == [
         canonical_json(state) for state in states
     ]
+
+
+def test_states_as_deep_as_the_interpreter_allows_are_recorded_or_refused() -> None:
+    refused = 0
+    for depth in range(800, 1000):
+        writer, chain = StateWriter(), StateChain()
+        for n in range(3):
+            ballast = "b" * 5000
+            with contextlib.suppress(PatchError):
+                chain.add(writer.record({"ballast": ballast, "deep": nested(depth, n, kind=list)}))
+        refused += not len(chain)
+        for delta in chain.deltas:
+            with contextlib.suppress(BrokenStateError):
+                chain.at(delta.index)
+    assert refused < 200
