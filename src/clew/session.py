@@ -22,8 +22,11 @@ from clew.record.span import Span, disown
 from clew.record.traced import trace_function
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clew.config import Settings
     from clew.model.trace import ExecutionTrace
+    from clew.stream.options import Pumps, StreamOptions
 
 _F = TypeVar("_F")
 _SYNC_INTERVAL_S: Final = 1.0
@@ -104,6 +107,33 @@ class Session:
         from clew.store.store import Store  # sqlite is not loaded by a program that only records
 
         return Store(self.settings.home).trace(run_id)
+
+    def start_stream(
+        self,
+        run_id: str | None,
+        options: StreamOptions,
+        *,
+        report: Callable[[str], None],
+    ) -> Pumps:
+        """Carry the events of a run, and of the runs in it, to where the options say while it runs.
+
+        Call it before the run is entered. Returns the pumps, to be closed after it.
+        """
+        from clew.journal.follow import JournalFollower  # a program without a stream loads neither
+        from clew.stream.options import Pumps, start_pumps
+
+        recorder = self.recorder()
+        if recorder is None or run_id is None:
+            return Pumps()
+        if self.settings.journal == "memory" and options.enabled:
+            report("telemetry is read from the journal, and this one is in memory: nothing is streamed")
+            return Pumps()
+        home, writer = self.settings.home, recorder.writer.id
+        return start_pumps(
+            options,
+            new_source=lambda: JournalFollower(home, runs={run_id}, own_writer=writer),
+            report=report,
+        )
 
     def close(self) -> None:
         """Seal what this process wrote. Never raises; what is recorded later opens another segment."""
@@ -203,7 +233,8 @@ def current_span() -> Span | NoopSpan:
 def current_run() -> Run | None:
     """Return the run of this process that is open here; None outside a run."""
     place = current.get() or ambient.find()
-    return None if place is None else place.run.handle
+    handle = None if place is None else place.run.handle
+    return handle if isinstance(handle, Run) else None
 
 
 def _tell(message: str) -> None:

@@ -105,7 +105,14 @@ def commands(context: click.Context) -> None:
 
 def main() -> NoReturn:
     """Run the command that the arguments name, and exit."""
-    code = run_command(sys.argv[1:])
+    try:
+        code = run_command(sys.argv[1:])
+    except BaseException as error:
+        if type(error).__name__ != "ProgramInterrupted":
+            raise
+        # Its traceback is printed already. Python itself now ends as it does after Ctrl-C: by the signal.
+        sys.excepthook = lambda *_: None
+        raise KeyboardInterrupt from None
     sys.exit(code)
 
 

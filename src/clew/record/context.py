@@ -9,7 +9,6 @@ from clew.model.ids import NO_SPAN, TraceParent
 
 if TYPE_CHECKING:
     from clew.record.recorder import Recorder, Template
-    from clew.record.run import Run
 
 
 class RunScope:
@@ -36,7 +35,7 @@ class RunScope:
         self.depth = depth
         self.sampled = sampled
         self.ended = False
-        self.handle: Run | None = None
+        self.handle: object = None
         """The run that the program holds; None where it was begun in another process."""
         self.templates: dict[object, Template] = {}
         self.events: dict[tuple[str, str], str] = {}

@@ -1,0 +1,234 @@
+"""`clew run`: run a program as Python would, and record it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+import msgspec
+
+from clew.cli.output import note
+from clew.cli.target import Target, find_target
+from clew.config import load_settings
+from clew.errors import ConfigError, TargetError, UsageError
+from clew.record.redact import REDACTED, Redactor
+from clew.session import run as new_run
+from clew.session import session
+from clew.stream.options import Pumps, StreamOptions, event_filter_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from clew.config import Settings
+
+_DRAIN_S: Final = 3.0
+"""How long the end of a program waits for a slow destination of the stream."""
+
+
+class ProgramInterrupted(BaseException):
+    """The program was stopped with Ctrl-C; Python is to end as it does then."""
+
+
+class RunCommand(click.Command):
+    """Leaves everything after a script to the script, and takes options after `module:function` too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Look which target is meant before the arguments are shared out."""
+        values, _, _ = self.make_parser(ctx).parse_args(list(args))
+        target = values.get("target")
+        if isinstance(target, str) and not Path(target).exists():
+            ctx.allow_interspersed_args = True
+            ctx.ignore_unknown_options = False
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    cls=RunCommand,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("target")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "-i",
+    "--input",
+    "input_json",
+    metavar="JSON",
+    help="Input of module:function: an object of keywords, a list of arguments, or one value.",
+)
+@click.option("--name", help="What to call the run; the target's name by default.")
+@click.option(
+    "--telemetry/--no-telemetry",
+    "telemetry",
+    default=None,
+    help="Stream events while the program runs, to stderr.",
+)
+@click.option(
+    "--telemetry-format",
+    type=click.Choice(["jsonl", "human"]),
+    help="JSON lines (default), or text for people.",
+)
+@click.option(
+    "--telemetry-file",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Stream to this file instead; it is rotated.",
+)
+@click.option(
+    "--telemetry-stdout", is_flag=True, default=None, help="Stream to standard output, also beside a file."
+)
+@click.option(
+    "--telemetry-filter",
+    metavar="PATTERNS",
+    help="Events to stream: names, globs, families (node, agent ...), error; ! takes away.",
+)
+@click.option(
+    "--telemetry-level",
+    metavar="LEVEL",
+    help="debug, info, warning or error; or minimal, normal, verbose or debug.",
+)
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Where the journal lies, instead of the nearest .clew folder.",
+)
+def run(target: str, args: tuple[str, ...], input_json: str | None, name: str | None, **flags: Any) -> None:
+    """Run TARGET and record it: a script, a directory with __main__.py, or module:function.
+
+    Everything after TARGET belongs to the script. Its exit code, its signals and its standard output are what they
+    are without clew.
+    """
+    settings = _settings(flags)
+    found = find_target(target, args, given_input=_input(input_json))
+    options = _stream_options(settings)
+    event_filter_of(options)  # a wrong filter or level is told before the program runs
+    session.configure(settings)
+    _run(found, args, name=name or found.name, options=options)
+
+
+def _settings(flags: dict[str, Any]) -> Settings:
+    settings = load_settings({name: value for name, value in flags.items() if value is not None})
+    wants = {"telemetry_file", "telemetry_stdout"}
+    given = [flag for flag in wants if flags.get(flag)]
+    if flags.get("telemetry") is False and given:
+        raise ConfigError(f"--no-telemetry and --{given[0].replace('_', '-')} contradict each other")
+    if flags.get("telemetry") is None and any(settings.origin(flag) != "default" for flag in wants):
+        return msgspec.structs.replace(settings, telemetry=True)
+    return settings
+
+
+def _stream_options(settings: Settings) -> StreamOptions:
+    """Standard output is the program's own, or carries the result: the stream goes there only when told to."""
+    to: tuple[str, ...] = ("stdout",) if settings.telemetry_stdout else ()
+    if not to and settings.telemetry_file is None:
+        to = ("stderr",)
+    return StreamOptions(
+        enabled=settings.telemetry and settings.enabled,
+        format=settings.telemetry_format,
+        to=to,
+        file=None if settings.telemetry_file is None else str(settings.telemetry_file),
+        filter=settings.telemetry_filter,
+        level=settings.telemetry_level,
+        max_bytes=settings.telemetry_max_bytes,
+        max_files=settings.telemetry_max_files,
+    )
+
+
+def _input(text: str | None) -> object:
+    if text is None:
+        return msgspec.UNSET
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise UsageError(f"-i is not JSON: {error}") from None
+
+
+def _run(target: Target, args: Sequence[str], *, name: str, options: StreamOptions) -> None:
+    result: Any = None
+    failure: BaseException | None = None
+    recorded = new_run(name, kind=target.kind, **({"argv": _without_secrets(args)} if args else {}))
+    pumps = session.start_stream(recorded.run_id, options, report=note)
+    try:
+        with recorded:
+            try:
+                result = target.execute()
+                if result is not None:
+                    recorded.output(result)
+                _wait_for_threads()
+            except TargetError:
+                raise
+            except BaseException as error:
+                if not isinstance(error, SystemExit):
+                    _print_as_python_would(error)
+                _wait_for_threads()
+                raise
+    except TargetError:
+        raise
+    except BaseException as error:
+        failure = error
+    _finish(pumps)
+    if failure is not None:
+        _leave(failure)
+    if result is not None:
+        _print_result(result)
+
+
+def _finish(pumps: Pumps) -> None:
+    for name, missing in pumps.close(_DRAIN_S).items():
+        if missing:
+            note(f"{name}: {missing} events were not delivered; the journal has them")
+
+
+def _leave(failure: BaseException) -> NoReturn:
+    if isinstance(failure, SystemExit):
+        raise failure
+    if isinstance(failure, KeyboardInterrupt):
+        raise ProgramInterrupted from None
+    raise SystemExit(1)
+
+
+def _wait_for_threads() -> None:
+    """The run lasts as long as the program does: until the last thread that Python itself would wait for."""
+    here = threading.current_thread()
+    for thread in threading.enumerate():
+        if thread is not here and not thread.daemon:
+            thread.join()
+
+
+def _print_as_python_would(error: BaseException) -> None:
+    """Print a traceback that begins in the program, not in here."""
+    traceback = error.__traceback__
+    while traceback is not None and _is_ours(traceback):
+        traceback = traceback.tb_next
+    error.__traceback__ = traceback
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    sys.excepthook(type(error), error, traceback)
+
+
+def _is_ours(traceback: TracebackType) -> bool:
+    return traceback.tb_frame.f_code.co_filename.startswith(str(Path(__file__).parent))
+
+
+def _print_result(result: Any) -> None:
+    try:
+        text = msgspec.json.format(msgspec.json.encode(result, enc_hook=str), indent=2).decode()
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+        text = repr(result)
+    click.echo(text)
+
+
+def _without_secrets(args: Sequence[str]) -> list[str]:
+    """Return arguments with the value behind `--password` and the like taken out."""
+    redactor = Redactor()
+    clean: list[str] = []
+    hide = False
+    for argument in args:
+        clean.append(REDACTED if hide else argument)
+        hide = argument.startswith("-") and "=" not in argument and redactor.secret_name(argument.lstrip("-"))
+    return clean

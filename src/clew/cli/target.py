@@ -1,0 +1,193 @@
+"""What `clew run` runs: a script, a directory with `__main__.py`, or `module:function`, as Python would run it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import inspect
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from clew.errors import TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Target(Protocol):
+    """A program that can be run once."""
+
+    name: str
+    """What the run is called."""
+    kind: str
+    """`script` or `function`."""
+    entrypoint: str
+    """The file or function that is started."""
+
+    def execute(self) -> Any:
+        """Run the program to its end in this process; whatever it raises comes out.
+
+        Returns: the function's result; None for a script.
+        """
+        ...
+
+
+class Script:
+    """A file or directory that becomes `__main__`, with `sys.argv` and `sys.path` as Python sets them."""
+
+    kind = "script"
+
+    def __init__(self, path: Path, arguments: Sequence[str], *, given: str) -> None:
+        """Compile nothing yet; `given` is the path as the user wrote it, for `sys.argv[0]`.
+
+        Raises: TargetError where the path holds no Python program.
+        """
+        self._is_directory = path.is_dir()
+        self._path = path / "__main__.py" if self._is_directory else path
+        self._argv = [given, *arguments]
+        self.name = path.resolve().name if self._is_directory else path.stem
+        self.entrypoint = given
+        if not self._path.is_file():
+            raise TargetError(f"{given} has no __main__.py, so there is nothing in it to run")
+        try:
+            self._source = self._path.read_bytes()
+        except OSError as error:
+            raise TargetError(f"{given} cannot be read: {error.strerror}") from None
+        if path.suffix != ".py" and not self._is_directory:
+            self._check(given)
+
+    def _check(self, given: str) -> None:
+        """A file that does not end in .py may be anything; say so before it is taken for a program."""
+        try:
+            compile(self._source, given, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            raise TargetError(
+                f"{given} is not a Python program; give a .py file, a directory or module:function"
+            ) from None
+
+    def execute(self) -> None:
+        """Run it as `__main__`."""
+        main = ModuleType("__main__")
+        path = str(self._path)
+        main.__file__ = path
+        main.__builtins__ = __builtins__  # type: ignore[attr-defined]
+        if self._is_directory:
+            main.__spec__ = importlib.util.spec_from_file_location("__main__", path)
+            main.__package__ = ""
+        else:
+            main.__spec__ = None
+            main.__dict__["__cached__"] = None
+        sys.argv[:] = self._argv
+        folder = self._argv[0] if self._is_directory else str(self._path.resolve().parent)
+        _first_on_path(folder)
+        sys.modules["__main__"] = main
+        # The program is the user's own, and this is how it becomes `__main__`.
+        exec(compile(self._source, path, "exec", dont_inherit=True), main.__dict__)  # noqa: S102
+
+
+class Function:
+    """A function of a module, called with what `-i` gives."""
+
+    kind = "function"
+
+    def __init__(self, reference: str, *, given: object = msgspec.UNSET) -> None:
+        """Name `module:function`; nothing is imported yet. `given` is its input; UNSET for none."""
+        self._module, _, self._name = reference.partition(":")
+        self._given = given
+        self.name = self.entrypoint = reference
+
+    def execute(self) -> Any:
+        """Import the module and call the function; a coroutine function is run to its end.
+
+        Raises: TargetError where there is no such module or function, or it cannot take the input.
+        """
+        _first_on_path("")
+        function = self._find()
+        arguments, keywords = self._arguments()
+        try:
+            inspect.signature(function).bind(*arguments, **keywords)
+        except TypeError as error:
+            raise TargetError(f"{self.name} cannot be called with this input: {error}") from None
+        except ValueError:
+            pass  # a builtin that does not say what it takes
+        result = function(*arguments, **keywords)
+        return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+    def _find(self) -> Callable[..., Any]:
+        try:
+            found: Any = importlib.import_module(self._module)
+        except ModuleNotFoundError as error:
+            if error.name is not None and (
+                self._module == error.name or self._module.startswith(f"{error.name}.")
+            ):
+                raise TargetError(
+                    f"there is no module {self._module!r} on the path or in this directory"
+                ) from None
+            raise
+        for part in self._name.split("."):
+            names = [n for n in dir(found) if not n.startswith("_")]
+            found = getattr(found, part, None)
+            if found is None:
+                near = get_close_matches(part, names, n=1)
+                meant = f"; did you mean {near[0]!r}?" if near else ""
+                raise TargetError(f"module {self._module!r} has no {self._name!r}{meant}")
+        if not callable(found):
+            raise TargetError(f"{self.name} is a {type(found).__name__}, not a function")
+        return found  # type: ignore[no-any-return]
+
+    def _arguments(self) -> tuple[Sequence[Any], dict[str, Any]]:
+        if self._given is msgspec.UNSET:
+            return (), {}
+        if isinstance(self._given, dict):
+            return (), self._given
+        return (self._given if isinstance(self._given, list) else (self._given,)), {}
+
+
+def find_target(given: str, arguments: Sequence[str], *, given_input: object = msgspec.UNSET) -> Target:
+    """Return what a user means by TARGET.
+
+    Raises: TargetError where it is nothing that can be run.
+    """
+    path = Path(given)
+    if path.is_dir() or path.exists():
+        if given_input is not msgspec.UNSET:
+            raise TargetError(f"-i is for module:function; give a script its arguments after {given}")
+        return Script(path, arguments, given=given)
+    module, colon, function = given.partition(":")
+    if colon and all(part.isidentifier() for part in [*module.split("."), *function.split(".")]):
+        if arguments:
+            raise TargetError(
+                f"{given} takes its input from -i, not from further arguments: {arguments[0]!r}"
+            )
+        return Function(given, given=given_input)
+    near = get_close_matches(path.name, _programs_in(path.parent), n=1)
+    meant = f"; did you mean {path.parent / near[0]}?" if near else ""
+    raise TargetError(f"there is no file or directory {given!r}, and it is not module:function{meant}")
+
+
+def _programs_in(folder: Path) -> list[str]:
+    try:
+        return [p.name for p in folder.iterdir() if p.suffix == ".py" or (p / "__main__.py").is_file()]
+    except OSError:
+        return []
+
+
+def _first_on_path(folder: str) -> None:
+    """Put a folder where Python puts the script's own, in place of the one of the `clew` command."""
+    if sys.flags.safe_path:
+        return
+    command = str(Path(sys.modules["__main__"].__file__ or "").resolve().parent) if _has_file() else None
+    if sys.path and (sys.path[0] == command or sys.path[0] == ""):
+        sys.path[0] = folder
+    else:
+        sys.path.insert(0, folder)
+
+
+def _has_file() -> bool:
+    return getattr(sys.modules.get("__main__"), "__file__", None) is not None
