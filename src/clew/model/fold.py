@@ -7,17 +7,20 @@ time and then by writer; whatever arrives twice (same writer, same number) count
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from clew.model.boundaries import NodeStarted
 from clew.model.ends import NODE_ENDS, execution, run_fields
-from clew.model.events import Event, decode_payload
+from clew.model.events import Event, decode_event, decode_payload
 from clew.model.inside import Inside, number, order, total_cost
 from clew.model.payloads import EventsLost, Redacted, ScoreRecorded
 from clew.model.records import ErrorRecord, NodeExecution, Score
 from clew.model.usage import total_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _RUN_EVENTS: Final = frozenset(
     {"workflow_started", "workflow_completed", "workflow_failed", "run_interrupted"},
@@ -28,8 +31,11 @@ _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 class Fold:
     """What is known of one run so far."""
 
-    def __init__(self) -> None:
-        self.run_id: str | None = None
+    def __init__(self, run_id: str | None = None) -> None:
+        """Begin with nothing; without a run id, the first event says which run it is."""
+        self.run_id = run_id
+        self.count = 0
+        """Events that were taken in."""
         self._open: dict[str, tuple[Event, NodeStarted, dict[str, Any]]] = {}
         self._ended: dict[str, NodeExecution] = {}
         self._early_ends: dict[str, Event] = {}
@@ -46,6 +52,7 @@ class Fold:
             if self.run_id is not None:
                 return
             self.run_id = event.run_id
+        self.count += 1
         self._last = max(self._last, event.timestamp)
         if event.writer is not None:
             self._writers.add(event.writer)
@@ -58,6 +65,13 @@ class Fold:
             self._boundaries.setdefault((name, event.writer, event.seq, event.timestamp), event)
         else:
             self._inside.add(event)
+
+    def add_lines(self, lines: Iterable[bytes]) -> None:
+        """Take events in as they stand in the log; what is no event is left out."""
+        for line in lines:
+            event = decode_event(line)
+            if event is not None:
+                self.add(event)
 
     def _start(self, event: Event) -> None:
         span = event.span_id

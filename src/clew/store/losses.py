@@ -1,0 +1,75 @@
+"""What is missing from a writer's numbers. They have no gaps, so a gap proves a loss and its size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from clew.store.numbers import count, gaps, united
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from clew.store.rows import Numbers, Part, SegmentRow
+
+IN_FLIGHT: Final = 64
+"""Numbers that threads may have taken without having written their events when a process died."""
+
+
+def missing_by_run(
+    segments: Sequence[SegmentRow], parts: Iterable[Part], *, begun: frozenset[str]
+) -> dict[str, int]:
+    """Return how many events of one writer are missing and undeclared, by the runs that they may belong to.
+
+    A missing number cannot say whose it was: it counts for every run that the writer was at before and after
+    it, so the counts of several runs may overlap.
+
+    Args:
+        segments: all segments of the writer that exist, at least one.
+        parts: what they hold of each run; only looked at where something is missing.
+        begun: runs whose `workflow_started` is in the log.
+    """
+    numbers = united(interval for segment in segments for interval in segment.numbers)
+    if not numbers:
+        return {}
+    last = max(segments, key=lambda segment: segment.number)
+    end = numbers[-1][1]
+    if last.sealed_by_writer and last.state.seal is not None:
+        end = max(end, last.state.seal.last_seq)
+    whole = any(segment.number == 1 for segment in segments)
+    holes = gaps(numbers, 1 if whole else numbers[0][0], end)
+    # Deleted segments took the numbers before the first with them.
+    before = 0 if whole else numbers[0][0] - 1
+    undeclared = count(holes) - sum(segment.declared for segment in segments)
+    if not last.sealed_by_writer and undeclared <= IN_FLIGHT and not any(_damaged(s) for s in segments):
+        undeclared = 0
+    missing: dict[str, int] = {}
+    if undeclared <= 0 and not before:
+        return missing
+    for run_id, (low, high) in _reaches(parts).items():
+        near = min(max(undeclared, 0), _touching(holes, low, high))
+        if run_id not in begun:
+            near += before
+        if near:
+            missing[run_id] = near
+    return missing
+
+
+def _damaged(segment: SegmentRow) -> bool:
+    return bool(segment.state.bad_lines or segment.state.nul_bytes)
+
+
+def _reaches(parts: Iterable[Part]) -> dict[str, tuple[int, int]]:
+    reaches: dict[str, tuple[int, int]] = {}
+    for part in parts:
+        if part.first_seq is not None and part.last_seq is not None:
+            low, high = reaches.get(part.run_id, (part.first_seq, part.last_seq))
+            reaches[part.run_id] = (min(low, part.first_seq), max(high, part.last_seq))
+    return reaches
+
+
+def _touching(holes: Numbers, low: int, high: int) -> int:
+    """Return how many of the missing numbers lie inside a run's reach or right beside it.
+
+    Threads write their numbers slightly out of order, so beside means within the same distance as in flight.
+    """
+    return count([hole for hole in holes if hole[1] >= low - IN_FLIGHT and hole[0] <= high + IN_FLIGHT])

@@ -1,0 +1,177 @@
+"""From what was read of segments to what is said of writers and runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from clew.model.ends import run_fields
+from clew.model.events import format_timestamp
+from clew.model.inside import order
+from clew.store.liveness import Written, boundaries_of, is_settled, moment, synthesized
+from clew.store.losses import missing_by_run
+from clew.store.rows import (
+    Part,
+    RunRow,
+    SegmentRow,
+    WriterRow,
+    decode_part,
+    decode_segment,
+    decode_writer,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterable, Sequence
+
+_encode = msgspec.json.encode
+_WRITTEN: Final = """
+SELECT writers.row, parts.row FROM parts JOIN segments USING (path) JOIN writers USING (writer)
+WHERE parts.run_id = ? ORDER BY segments.writer"""
+_UNSETTLED: Final = """
+SELECT DISTINCT runs.run_id FROM segments JOIN parts USING (path) JOIN runs USING (run_id)
+WHERE segments.writer = ? AND runs.unsettled"""
+
+
+class Settling:
+    """One change of the index: segments are put or forgotten, then their writers and runs are worked out anew."""
+
+    def __init__(self, connection: sqlite3.Connection, *, died: Collection[str] = ()) -> None:
+        """Begin a change, inside a transaction.
+
+        Args:
+            connection: the index.
+            died: writers whose process was seen to be dead before what they wrote was read.
+        """
+        self._connection = connection
+        self._died = died
+        self._writers = set(died)
+        self._runs: set[str] = set()
+
+    def forget(self, path: str) -> None:
+        """Take a segment and all that it holds out of the index."""
+        self._runs.update(run for (run,) in self._execute("SELECT run_id FROM parts WHERE path=?", path))
+        self._writers.update(w for (w,) in self._execute("SELECT writer FROM segments WHERE path=?", path))
+        self._execute("DELETE FROM parts WHERE path=?", path)
+        self._execute("DELETE FROM segments WHERE path=?", path)
+
+    def put(self, row: SegmentRow, parts: Iterable[Part]) -> None:
+        """Put in a segment, and those of its parts that changed."""
+        for part in parts:
+            self._runs.add(part.run_id)
+            self._execute("INSERT OR REPLACE INTO parts VALUES (?,?,?)", row.path, part.run_id, _encode(part))
+        self._writers.add(row.writer)
+        values = (row.path, row.writer, row.inode, row.size, row.mtime_ns, int(row.finished), _encode(row))
+        self._execute("INSERT OR REPLACE INTO segments VALUES (?,?,?,?,?,?,?)", *values)
+
+    def settle(self) -> None:
+        """Work out the writers and the runs that are touched."""
+        for writer in sorted(self._writers):
+            self._settle_writer(writer)
+        for run_id in sorted(self._runs):
+            self._settle_run(run_id)
+
+    def _execute(self, query: str, *values: object) -> sqlite3.Cursor:
+        return self._connection.execute(query, values)
+
+    def _settle_writer(self, writer: str) -> None:
+        rows = self._execute("SELECT row FROM writers WHERE writer=?", writer)
+        before = next((decode_writer(row) for (row,) in rows), None)
+        segments = [
+            decode_segment(row) for (row,) in self._execute("SELECT row FROM segments WHERE writer=?", writer)
+        ]
+        if not segments:
+            self._execute("DELETE FROM writers WHERE writer=?", writer)
+            return
+        last = max(segments, key=lambda segment: segment.number)
+        now = WriterRow(
+            writer=writer,
+            process=next((s.process for s in segments if s.process is not None), None),
+            dead=writer in self._died or (before is not None and before.dead),
+            sealed=last.sealed_by_writer,
+            last_at=max(segment.last_at for segment in segments),
+            missing=self._missing(writer, segments),
+        )
+        if now == before:
+            return
+        self._execute("INSERT OR REPLACE INTO writers VALUES (?,?)", writer, _encode(now))
+        self._runs.update(run for (run,) in self._execute(_UNSETTLED, writer))
+        self._runs.update(now.missing)
+        if before is not None:
+            self._runs.update(before.missing)
+
+    def _missing(self, writer: str, segments: Sequence[SegmentRow]) -> dict[str, int]:
+        if len(segments) == 1 and not _may_miss(segments[0]):
+            return {}  # by far the most usual case
+        query = "SELECT parts.row FROM parts JOIN segments USING (path) WHERE segments.writer=?"
+        parts = [decode_part(row) for (row,) in self._execute(query, writer)]
+        begun = frozenset(run_id for run_id in {part.run_id for part in parts} if self._has_start(run_id))
+        return missing_by_run(segments, parts, begun=begun)
+
+    def _has_start(self, run_id: str) -> bool:
+        rows = self._execute("SELECT row FROM parts WHERE run_id=?", run_id)
+        return any(e.event == "workflow_started" for (row,) in rows for e in decode_part(row).boundaries)
+
+    def _settle_run(self, run_id: str) -> None:
+        written = written_of(self._connection, run_id)
+        if not written:
+            self._execute("DELETE FROM runs WHERE run_id=?", run_id)
+            return
+        row = _run_row(run_id, written)
+        key = format_timestamp(row.started_at) if row.started_at is not None else _first_at(written)
+        unsettled = int(not is_settled(written, row.status))
+        self._execute("INSERT OR REPLACE INTO runs VALUES (?,?,?,?)", run_id, key, unsettled, _encode(row))
+
+
+def written_of(connection: sqlite3.Connection, run_id: str) -> list[Written]:
+    """Return what each writer wrote of a run, by writer; empty where the index does not know the run."""
+    by_writer: dict[str, Written] = {}
+    for writer_row, part in connection.execute(_WRITTEN, (run_id,)):
+        writer = decode_writer(writer_row)
+        by_writer.setdefault(writer.writer, Written(writer, [])).parts.append(decode_part(part))
+    return list(by_writer.values())
+
+
+def _may_miss(segment: SegmentRow) -> bool:
+    """Say whether the numbers of a writer's only segment need a closer look."""
+    if segment.number != 1 or len(segment.numbers) != 1 or segment.numbers[0][0] != 1:
+        return True
+    return segment.state.seal is not None and segment.state.seal.last_seq > segment.numbers[0][1]
+
+
+def _run_row(run_id: str, written: Sequence[Written]) -> RunRow:
+    parts = [part for one in written for part in one.parts]
+    boundaries = boundaries_of(written)
+    fields = run_fields(sorted([*boundaries, *synthesized(run_id, written)], key=order))
+    start = next((e for e in boundaries if e.event == "workflow_started"), None)
+    owner = next((one.writer for one in written if start is None or one.writer.writer == start.writer), None)
+    return RunRow(
+        run_id=run_id,
+        name=fields.get("name"),
+        kind=fields.get("kind"),
+        status=fields.get("status", "running"),
+        started_at=fields.get("started_at"),
+        last_event_at=moment(max(part.last_at for part in parts)),
+        duration_ns=fields.get("duration_ns"),
+        events=sum(part.events for part in parts),
+        nodes=_nodes(parts),
+        failed_nodes=sum(part.failed for part in parts),
+        lost=sum(part.lost for part in parts) + sum(one.writer.missing.get(run_id, 0) for one in written),
+        parent_run_id=fields.get("parent_run_id"),
+        depth=fields.get("depth", 0),
+        host=None if owner is None or owner.process is None else owner.process.host,
+        exit_code=fields.get("exit_code"),
+    )
+
+
+def _nodes(parts: Sequence[Part]) -> int:
+    """Count executions: every start is one, and so is every end whose start is not in the log."""
+    opened = {span for part in parts for span in part.open_spans}
+    closed = {span for part in parts for span in part.early_ends}
+    nameless = sum(part.nameless_ends - part.nameless_starts for part in parts)
+    return sum(part.starts for part in parts) + len(closed - opened) + max(0, nameless)
+
+
+def _first_at(written: Sequence[Written]) -> str:
+    return min(part.first_at for one in written for part in one.parts)

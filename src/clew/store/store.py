@@ -1,0 +1,136 @@
+"""The store: runs read back from the journal of a home directory."""
+
+from __future__ import annotations
+
+import gc
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from clew.errors import NoSuchRunError
+from clew.journal.reader import SegmentReader
+from clew.model.events import encode_event
+from clew.model.fold import Fold
+from clew.model.trace import ExecutionTrace
+from clew.store.index import Index
+from clew.store.references import resolve
+from clew.store.scan import RunFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from clew.store.rows import RunRow
+
+_BITE_BYTES: Final = 256 * 1024
+
+
+class Store:
+    """Reads runs. Creates nothing but `index.sqlite`, and works without it where that cannot be written."""
+
+    def __init__(self, home: Path) -> None:
+        """Open the store of a home directory, which need not exist."""
+        self.home = home
+        self._index = Index(home)
+
+    def close(self) -> None:
+        """Let go of the index's file."""
+        self._index.close()
+
+    def refresh(self) -> None:
+        """Bring the index up to date with the segments; the methods below do so themselves."""
+        self._index.refresh()
+
+    def runs(
+        self,
+        *,
+        name: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[RunRow]:
+        """Return runs, newest first.
+
+        Args:
+            name: a glob (`*`, `?`, `[`), else a part of the name, in any case of letters.
+            status: running, completed, failed or interrupted.
+            since: only runs that began then or later (were last heard of, where the start is not known).
+            limit: at most so many.
+        """
+        self.refresh()
+        rows = self._index.runs()
+        if name is not None:
+            rows = [row for row in rows if row.name is not None and _fits(row.name, name)]
+        if status is not None:
+            rows = [row for row in rows if row.status == status]
+        if since is not None:
+            rows = [row for row in rows if _heard_since(row, since)]
+        return rows if limit is None else rows[:limit]
+
+    def resolve(self, reference: str) -> str:
+        """Return the id of the run that a person names: see `clew.store.references`.
+
+        Raises: NoSuchRunError, AmbiguousRunError.
+        """
+        self.refresh()
+        return resolve(reference, self._index.runs(), home=self.home)
+
+    def lines(self, run_id: str) -> Iterator[bytes]:
+        """Yield a run's events as they are in the log, without newlines, and then what its writers could not say.
+
+        Segment by segment, each in its own order; the fold puts writers in order. Nothing for an unknown run.
+        """
+        self.refresh()
+        added = self._index.synthesized(run_id)
+        for bite in self._bites(run_id):
+            yield from bite
+        for event in added:
+            yield encode_event(event)
+
+    def trace(self, run_id: str) -> ExecutionTrace:
+        """Return what a run did, as far as it is in the log.
+
+        Raises: NoSuchRunError where no event of it is there.
+        """
+        self.refresh()
+        added = self._index.synthesized(run_id)
+        fold = Fold(run_id)
+        collecting = gc.isenabled()
+        # Millions of new objects and not one cycle among them: the collector would walk them again and again.
+        gc.disable()
+        try:
+            for bite in self._bites(run_id):
+                fold.add_lines(bite)
+            for event in added:
+                fold.add(event)
+            if not fold.count:
+                raise NoSuchRunError(
+                    f"There is no run {run_id!r} in {self.home}; `clew runs` lists what is there."
+                )
+            return ExecutionTrace.from_fold(fold)
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _bites(self, run_id: str) -> Iterator[list[bytes]]:
+        """Yield the run's lines, some hundred at a time."""
+        of_run = RunFilter(run_id)
+        for path, finished, alone in self._index.segments_of(run_id):
+            reader = SegmentReader(path)
+            offset = -1
+            while offset != reader.state.offset:
+                offset = reader.state.offset
+                lines = reader.read(limit_bytes=_BITE_BYTES, final=finished)
+                if lines:
+                    yield lines if alone and finished else of_run(lines)
+
+
+def _fits(name: str, wanted: str) -> bool:
+    if any(character in wanted for character in "*?["):
+        return fnmatchcase(name, wanted)
+    return wanted.lower() in name.lower()
+
+
+def _heard_since(row: RunRow, since: datetime) -> bool:
+    moment = row.started_at or row.last_event_at
+    return moment is not None and moment >= since
