@@ -56,7 +56,7 @@ class Recording:
         names = {"node_id": node, "span_id": span, "parent_id": parent}
         self.write(name, writer=writer, data=data, **names)
 
-    def inside(self, span: str, name: str, **data: Any) -> None:
+    def inside(self, span: str, name: str, /, **data: Any) -> None:
         node, parent, _, writer = self._begun[span]
         self.write(name, writer=writer, data=data, node_id=node, span_id=span, parent_id=parent)
 

@@ -14,9 +14,8 @@ apostrophe away again, exactly.
 from __future__ import annotations
 
 import csv
-import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, BinaryIO, Final
 
 import msgspec
@@ -73,12 +72,13 @@ def write(trace: ExecutionTrace, out: BinaryIO) -> None:
     metrics = sorted({name for node in trace.nodes for name in node.metrics})
     attributes = sorted({name for node in trace.nodes for name in node.attributes})
     header = [*COLUMNS, *(f"metric.{name}" for name in metrics), *(f"attr.{name}" for name in attributes)]
-    _write_row(out, header)
+    table = csv.writer(_Encoded(out), lineterminator="\r\n")
+    table.writerow(header)
     for node in trace.nodes:
         cells = [cell(trace, node) for cell in COLUMNS.values()]
         cells += [node.metrics.get(name) for name in metrics]
         cells += [node.attributes.get(name) for name in attributes]
-        _write_row(out, [_cell(value) for value in cells])
+        table.writerow([_cell(value) for value in cells])
 
 
 def unguarded(text: str) -> str:
@@ -86,10 +86,14 @@ def unguarded(text: str) -> str:
     return text[1:] if _GUARDED.match(text) else text
 
 
-def _write_row(out: BinaryIO, cells: Iterable[str]) -> None:
-    line = io.StringIO(newline="")
-    csv.writer(line, lineterminator="\r\n").writerow(cells)
-    out.write(line.getvalue().encode("utf-8", "replace"))
+class _Encoded:
+    """A text stream on a binary one."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        return self._out.write(text.encode("utf-8", "replace"))
 
 
 def _cell(value: Any) -> str:

@@ -6,6 +6,7 @@ is kept in it. What comes out is sound: its payload decodes, its date is in UTC,
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any, Final
 
 import msgspec
@@ -37,6 +38,12 @@ def event_of_line(line: memoryview) -> Event | None:
         _decode(event.data)
     except (OverflowError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
+    # A line has a dozen short texts, most of which stand in every other line too; and a payload that is a view of
+    # the file would keep the whole file in memory.
+    event.run_id, event.event = intern(event.run_id), intern(event.event)
+    event.node_id = None if event.node_id is None else intern(event.node_id)
+    event.writer = None if event.writer is None else intern(event.writer)
+    event.data = event.data.copy()
     return event
 
 

@@ -63,6 +63,18 @@ _CANDIDATES_BY_PART: Final = (
     trident_import.IMPORTER,
     modelops_import.IMPORTER,
 )
+_NEIGHBOURS: Final = (
+    (frozenset({"job_type", "by_name"}), "it has only ModelOps' totals: import the spans.jsonl beside it"),
+    (
+        frozenset({"completed_nodes", "pending_nodes"}),
+        "it is Trident's checkpoint: import the trace.json beside it",
+    ),
+    (
+        frozenset({"project_root", "trident_version"}),
+        "it only describes a Trident run: import the trace.json beside it",
+    ),
+)
+"""Files beside those that can be imported, with what to do instead."""
 
 
 def exporter(name: str) -> Exporter:
@@ -110,7 +122,9 @@ def detect(path: Path, head: bytes) -> Importer:
     if not text.strip():
         raise UnknownFormatError(f"{path} is empty.")
     names = ", ".join(sorted({found.name for found in IMPORTERS.values()}))
-    raise UnknownFormatError(f"{path} is in none of the formats that can be imported ({names}).")
+    hints = [hint for known, hint in _NEIGHBOURS if keys >= known]
+    reason = hints[0] if hints else f"it is in none of the formats {names}"
+    raise UnknownFormatError(f"{path} cannot be imported: {reason}.")
 
 
 def _keys(line: bytes) -> frozenset[str]:

@@ -99,24 +99,27 @@ def _span(value: object) -> _Span | None:
 
 
 def _jobs(spans: Iterator[_Span] | Scan[_Span]) -> Iterator[list[_Span]]:
-    """Give the spans job by job, for a file may hold several."""
+    """Give the spans job by job, for a file may hold several.
+
+    A job is over with a span that holds all before it, for spans are written as they end. What comes then is of
+    another job where it ended before this one began (another clock), or where the span bore a job's name. A line that
+    begins the job a second time begins it anew.
+    """
     job: list[_Span] = []
-    first, last, is_closed = math.inf, -math.inf, False
+    first, last, closed_by = math.inf, -math.inf, ""
     for span in spans:
-        # Spans are written as they end: one that ended before all others began is of another clock. And nothing
-        # of a job comes after the span that bears its name.
-        is_other = (
-            span.begins
-            or (span.end if span.end < math.inf else span.start) < first
-            or (is_closed and span.start >= last)
-            or (job and span.fields == job[0].fields)
-        )
-        if job and is_other:
-            yield job
-            job, first, last, is_closed = [], math.inf, -math.inf, False
+        if job:
+            is_before = bool(closed_by) and span.end < first
+            is_after = closed_by == "job" and span.start >= last
+            if span.begins or is_before or is_after or span.fields == job[0].fields:
+                yield job
+                job, first, last = [], math.inf, -math.inf
         job.append(span)
         first, last = min(first, span.start), max(last, span.end)
-        is_closed = _job_id(span) is not None and span.start <= first and span.end >= last
+        holds_all = span.start <= first and span.end >= last
+        closed_by = (
+            "" if not holds_all else "job" if _job_id(span) is not None else "span" if len(job) > 1 else ""
+        )
     if job:
         yield job
 
@@ -288,8 +291,11 @@ def _error(span: _Span) -> dict[str, Any] | None:
 
 
 def _recognises(keys: frozenset[str]) -> bool:
-    is_span = "name" in keys and "start_time" in keys and not keys.isdisjoint({"end_time", "duration"})
-    return (is_span and "nodes" not in keys) or keys >= {"spans", "total_spans"}
+    is_span = keys >= {"name", "start_time"} and not keys.isdisjoint({"end_time", "duration"})
+    is_other = not keys.isdisjoint(
+        {"nodes", "context", "trace_id"}
+    )  # Trident's traces, OpenTelemetry's spans
+    return (is_span and not is_other) or keys >= {"spans", "total_spans"}
 
 
 IMPORTER: Final = Importer(
