@@ -12,7 +12,7 @@ from clew.export.adopt import adopt
 from clew.export.contract import Exporter, Imported, Importer, ImportFile, nothing_found
 from clew.export.foreign import utc
 from clew.model.events import Event
-from clew.model.trace import ExecutionTrace
+from clew.model.trace import ExecutionTrace, lean_node
 
 _LONG_LISTS: Final = ("nodes", "events")
 _INDENT: Final = 2
@@ -29,7 +29,9 @@ def write(trace: ExecutionTrace, out: BinaryIO) -> None:
             out.write(b'%s\n  "%s": [' % (opening, name.encode()))
             comma = b""
             for record in records:
-                out.write(comma + b"\n    " + _indented(_lean(record), levels=2))
+                out.write(
+                    comma + b"\n    " + _indented(lean_node(record) if name == "nodes" else record, levels=2)
+                )
                 comma = b","
             out.write(b"\n  ]")
         elif name in document:
@@ -38,11 +40,6 @@ def write(trace: ExecutionTrace, out: BinaryIO) -> None:
             continue
         opening = b","
     out.write(b"\n}")
-
-
-def _lean(record: Any) -> Any:
-    """Leave out the events of a node, as `to_json` does: they stand among those of the trace."""
-    return msgspec.structs.replace(record, events=[]) if getattr(record, "events", None) else record
 
 
 def _indented(value: Any, *, levels: int) -> bytes:

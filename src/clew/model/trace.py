@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +12,7 @@ from clew.model.events import SCHEMA_VERSION, Event
 from clew.model.fold import Fold
 from clew.model.records import ErrorRecord, NodeExecution, Score
 from clew.model.state import StateChain, StateDelta
-from clew.model.unfold import unfold
+from clew.model.unfold import number_text, unfold
 from clew.model.usage import Usage
 
 if TYPE_CHECKING:
@@ -117,8 +118,12 @@ class ExecutionTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     def to_json(self, *, indent: int | None = None) -> bytes:
         """Encode the trace as one JSON document. An event that lies in a node is written once, not twice."""
-        lean = [msgspec.structs.replace(n, events=[]) if n.events else n for n in self.nodes]
-        document = msgspec.json.encode(msgspec.structs.replace(self, nodes=lean), enc_hook=_encode_other)
+        lean = msgspec.structs.replace(
+            self,
+            nodes=[lean_node(node) for node in self.nodes],
+            scores=[_written_score(score) for score in self.scores],
+        )
+        document = msgspec.json.encode(lean, enc_hook=_encode_other)
         return document if indent is None else msgspec.json.format(document, indent=indent)
 
     @classmethod
@@ -127,16 +132,17 @@ class ExecutionTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
         Raises: msgspec.DecodeError where the document is not a trace.
         """
-        trace = msgspec.json.decode(document, type=cls)
+        # Not strict, so that the texts `NaN` and `Infinity` are numbers again.
+        trace = msgspec.json.decode(document, type=cls, strict=False)
         by_span: dict[str, list[Event]] = {}
         for event in trace.events:
             if event.span_id is not None:
                 by_span.setdefault(event.span_id, []).append(event)
-        nodes = [
-            msgspec.structs.replace(n, events=by_span[n.span_id]) if n.span_id in by_span else n
-            for n in trace.nodes
-        ]
-        return msgspec.structs.replace(trace, nodes=nodes)
+        return msgspec.structs.replace(
+            trace,
+            nodes=[_read_node(node, by_span) for node in trace.nodes],
+            scores=[_read_score(score) for score in trace.scores],
+        )
 
     @property
     def states(self) -> StateChain:
@@ -184,6 +190,40 @@ class ExecutionTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         return _ranked(
             (node.node_id, None if node.usage is None else node.usage.total_tokens) for node in self.nodes
         )
+
+
+def lean_node(node: NodeExecution) -> NodeExecution:
+    """Return a node as it stands in the document of its trace: without its events, which stand among the trace's.
+
+    JSON has no NaN and no infinities; as metrics they are texts there.
+    """
+    changes: dict[str, Any] = {"events": []} if node.events else {}
+    if not all(math.isfinite(value) for value in node.metrics.values()):
+        changes["metrics"] = {name: number_text(value) for name, value in node.metrics.items()}
+    return msgspec.structs.replace(node, **changes) if changes else node
+
+
+def _read_node(node: NodeExecution, by_span: dict[str, list[Event]]) -> NodeExecution:
+    changes: dict[str, Any] = {"events": by_span[node.span_id]} if node.span_id in by_span else {}
+    if any(math.isnan(value) for value in node.metrics.values()):
+        changes["metrics"] = {name: _one_nan(value) for name, value in node.metrics.items()}
+    return msgspec.structs.replace(node, **changes) if changes else node
+
+
+def _written_score(score: Score) -> Score:
+    if score.value is None or math.isfinite(score.value):
+        return score
+    changes: dict[str, Any] = {"value": number_text(score.value)}
+    return msgspec.structs.replace(score, **changes)
+
+
+def _read_score(score: Score) -> Score:
+    return score if score.value is None else msgspec.structs.replace(score, value=_one_nan(score.value))
+
+
+def _one_nan(value: float) -> float:
+    # The one `math.nan`, so that two traces with a NaN in them compare as equal.
+    return math.nan if math.isnan(value) else value
 
 
 def _ranked(pairs: Iterable[tuple[str, int | None]]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clew.model.records import NodeExecution
+
+_EMPTY_BY_DEFAULT: Final = frozenset({"attributes", "links", "tools_called", "metrics", "values"})
+"""Fields that a payload has empty unless it says otherwise; empty inputs, on the other hand, are not unknown ones."""
 
 
 def unfold(
@@ -73,13 +76,13 @@ def _start_data(node: NodeExecution) -> msgspec.Raw:
             "attributes": node.attributes,
             "inputs": node.inputs,
             "links": node.links,
-            **node.extra,
         },
+        node.extra,
     )
 
 
 def _skip_data(node: NodeExecution) -> msgspec.Raw:
-    return _raw({**(node.skip or {}), **node.end_extra})
+    return _raw(node.skip or {}, node.end_extra)
 
 
 def _end_data(node: NodeExecution) -> msgspec.Raw:
@@ -102,7 +105,7 @@ def _end_data(node: NodeExecution) -> msgspec.Raw:
             "stack": node.error.stack,
             "retried": node.error.retried,
         }
-    return _raw({**data, **node.end_extra})
+    return _raw(data, node.end_extra)
 
 
 def number_text(value: float) -> float | str:
@@ -112,8 +115,14 @@ def number_text(value: float) -> float | str:
     return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
 
 
-def _raw(data: dict[str, Any]) -> msgspec.Raw:
-    kept = {name: value for name, value in data.items() if value is not None and value not in ({}, [])}
+def _raw(fields: dict[str, Any], unknown: dict[str, Any]) -> msgspec.Raw:
+    kept = {
+        name: value
+        for name, value in fields.items()
+        if value is not None and (value or name not in _EMPTY_BY_DEFAULT)
+    }
+    # Whatever somebody else put there is written as it was, null and empty values too.
+    kept |= unknown
     return msgspec.Raw(msgspec.json.encode(kept)) if kept else EMPTY
 
 
