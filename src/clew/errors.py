@@ -61,6 +61,11 @@ class JournalError(ClewError):
 class SinkError(ClewError):
     """A sink could not take events now."""
 
+    def __init__(self, message: str, *, taken: int = 0) -> None:
+        """Args: taken: how many lines of the batch, from its first, the sink did take."""
+        super().__init__(message)
+        self.taken = taken
+
 
 class PatchError(ClewError):
     """An RFC 6902 patch does not apply to the document."""

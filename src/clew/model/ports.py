@@ -54,7 +54,8 @@ class Sink(Protocol):
     def write(self, lines: Sequence[bytes], /) -> None:
         """Take lines in the public form, without newlines.
 
-        Raises: SinkError where they cannot be taken now; the tailer then tries the same lines again later.
+        Raises: SinkError where they cannot be taken now; the tailer then tries the same lines again later, less
+            those that the error counts as taken.
         """
         ...
 

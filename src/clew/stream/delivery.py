@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
+from clew.errors import SinkError
 from clew.model.ports import Sink, Source
 from clew.stream.filters import EventFilter
 from clew.stream.report import Report, tell
@@ -91,9 +92,12 @@ class Delivery:
                 self._sink.write(self._in_hand)
         except BaseException as error:
             self.failed += 1
+            accepted = error.taken if isinstance(error, SinkError) else 0
+            self._in_hand = self._in_hand[accepted:]
+            self._taken_by_sink += accepted
             reason = str(error) or type(error).__name__
             self._tell("failing", f"{reason}; trying again, and the journal keeps every event")
-            return Round(taken, 0, failed=True)
+            return Round(taken, accepted, failed=True)
         written, self._in_hand = len(self._in_hand), ()
         self._taken_by_sink += written
         if self._ending is not None and self._ending.finished is not None and self._ending.dropped:

@@ -87,7 +87,10 @@ class Descriptor:
         return data.rfind(b"\n", start, start + room) + 1 or data.find(b"\n", start) + 1 or len(data)
 
     def _pipe_room(self) -> int:
-        """Return how many bytes the pipe surely has room for, all in one."""
+        """Return how many bytes the pipe will have room for, all in one.
+
+        Half of it is left to whoever else writes between this question and our write.
+        """
         if not HAS_FCNTL:
             return 0
         try:
@@ -97,7 +100,7 @@ class Descriptor:
             return 0
         unread = int.from_bytes(reply, sys.byteorder)
         # A write of just over half a page leaves the rest of its page unused.
-        return self._pipe_size - 2 * (unread + _PAGE) if unread else self._pipe_size
+        return self._pipe_size // 2 - (2 * (unread + _PAGE) if unread else 0)
 
     def _wait(self) -> None:
         if hasattr(select, "poll"):

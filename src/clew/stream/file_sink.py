@@ -58,7 +58,6 @@ class FileSink:
         self._size = 0
         self._check_at_s = 0.0
         self._may_grow = False
-        self._accepted = 0
 
     @staticmethod
     def check(path: str | os.PathLike[str]) -> str | None:
@@ -76,6 +75,8 @@ class FileSink:
                 existing = existing.parent
             if existing != target and not existing.is_dir():
                 return f"telemetry file {text!r} cannot be created: {str(existing)!r} is not a directory"
+            if "\0" in text:
+                return f"telemetry file {text!r} cannot be created: no file name has a NUL character"
             if existing.exists() and not os.access(existing, os.W_OK):
                 return f"telemetry file {text!r} cannot be written: no permission for {str(existing)!r}"
         except (OSError, ValueError) as error:
@@ -85,10 +86,9 @@ class FileSink:
     def write(self, lines: Sequence[bytes], /) -> None:
         """Append lines.
 
-        Raises: SinkError: they are not all in the file. What is there are whole lines; the same lines given
-            again continue behind them.
+        Raises: SinkError: they are not all in the file. Those that it counts as taken are, whole.
         """
-        data = self._encode(lines[self._accepted :])
+        data = self._encode(lines)
         start = 0
         try:
             self._keep_open()
@@ -100,7 +100,6 @@ class FileSink:
             self._refuse(data, error.complete, error.cause)
         except (OSError, ValueError) as error:
             self._refuse(data, start, error)
-        self._accepted = 0
 
     def close(self, *, timeout_s: float = 0.0) -> None:  # noqa: ARG002 - nothing here takes time
         """Close the file."""
@@ -112,10 +111,10 @@ class FileSink:
                 self._tell(f"{self.path}: {error.strerror or error}")
 
     def _refuse(self, data: bytes, complete: int, cause: Exception) -> None:
-        self._accepted += data.count(b"\n", 0, complete)
         self.close()  # the next attempt opens the file anew, whatever became of it
         reason = cause.strerror if isinstance(cause, OSError) else str(cause)
-        raise SinkError(f"{self.path}: {reason or cause}") from cause
+        taken = data.count(b"\n", 0, complete)
+        raise SinkError(f"{self.path}: {reason or cause}", taken=taken) from cause
 
     def _keep_open(self) -> None:
         now_s = self._now_s()

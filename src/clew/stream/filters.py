@@ -137,7 +137,7 @@ def _test_of(pattern: str) -> _Test:
 def _unknown_level(word: str) -> str:
     from difflib import get_close_matches  # only a typo pays for it
 
-    words = [*(name.lower() for name in LEVELS), *(name for name in Verbosity if name != "debug")]
+    words = [*(name.lower() for name in LEVELS), *(name.value for name in Verbosity if name != "debug")]
     near = get_close_matches(word, words, n=1)
     return (
         f"telemetry level {word!r} is neither a level (debug, info, warning, error) nor a verbosity "

@@ -169,7 +169,7 @@ def _fields(event: Event) -> Iterator[tuple[str, str, bytes]]:
 
 def _join_tokens(fields: dict[str, msgspec.Raw]) -> None:
     """Put tokens sent and received, `?` where unknown, into one field at the place of the first."""
-    known = [name for name in _TOKENS if name in fields]
+    known = [name for name in fields if name in _TOKENS]
     if not known or "tokens" in fields:
         return
     counts = [bytes(fields.get(name, b"null")) for name in _TOKENS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -28,7 +29,7 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`jsonl` or `human`, for every destination."""
     to: tuple[str, ...] = ("stdout",)
     """`stdout`, `stderr`, both, or none."""
-    file: str | None = None
+    file: str | Path | None = None
     """Path of a file to append to, beside `to`."""
     filter: str | None = None
     """Patterns with commas between them, see `EventFilter.parse`."""
@@ -88,13 +89,13 @@ def build_sinks(options: StreamOptions, *, report: Report | None = None) -> list
     if (options.max_bytes is not None and options.max_bytes < 1) or options.max_files < 1:
         raise ConfigError("telemetry file rotation needs a size of at least 1 byte and at least 1 file")
     if options.file is not None:
-        name = f"telemetry to {options.file}"
+        name = "telemetry to file"  # the sink's errors have the path
         sink = FileSink(
             options.file,
             encode=encoder(options.format, whole=whole),
             max_bytes=options.max_bytes,
             max_files=options.max_files,
-            report=lambda problem: tell(report, f"telemetry file {problem}"),
+            report=lambda problem: tell(report, f"{name}: {problem}"),
         )
         sinks.append(NamedSink(name, sink))
     return sinks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 from pathlib import Path
 
 try:
@@ -22,10 +22,11 @@ def rotate(path: Path, *, max_files: int) -> None:
     if max_files <= 1:
         path.unlink()
         return
-    for number in range(max_files - 1, 0, -1):
-        newer = path if number == 1 else Path(f"{path}.{number - 1}")
-        with contextlib.suppress(FileNotFoundError):
-            newer.replace(f"{path}.{number}")
+    older = [Path(f"{path}.{number}") for number in range(1, max_files)]
+    free = next((place for place, file in enumerate(older) if not os.path.lexists(file)), len(older) - 1)
+    for place in range(free, 0, -1):
+        older[place - 1].replace(older[place])
+    path.replace(older[0])
 
 
 def may_rotate(fd: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from clew.errors import SinkError
 from clew.stream.descriptor import GONE, Descriptor
@@ -15,8 +15,8 @@ from clew.stream.formats import Encode, encode_jsonl
 class Stream(Protocol):
     """What of a text or binary stream is needed: sys.stdout, a notebook's output, io.StringIO ..."""
 
-    def write(self, text: str, /) -> object:
-        """Take text; a binary stream takes bytes."""
+    def write(self, text: Any, /) -> object:
+        """Take text, or bytes where it is a binary stream."""
         ...
 
     def flush(self) -> None:
@@ -49,8 +49,8 @@ class TextSink:
     def write(self, lines: Sequence[bytes], /) -> None:
         """Write lines, waiting as long as the other end needs.
 
-        Raises: SinkError: they cannot be written now (a full disk). What was written is remembered: the same
-            lines given again continue at the byte where it stopped.
+        Raises: SinkError: they cannot all be written now (a full disk). What was written of a line is remembered:
+            the lines that were not taken, given again, continue at the byte where it stopped.
         """
         if self.finished is not None:
             self.dropped += len(lines)
@@ -60,11 +60,14 @@ class TextSink:
         try:
             self._write_all()
         except (OSError, ValueError) as error:
+            taken = self._data.count(b"\n", 0, self._start)
+            self._data, self._start = self._data[self._start :], 0
             if isinstance(error, OSError) and error.errno not in GONE:
-                raise SinkError(error.strerror or str(error)) from error
+                raise SinkError(error.strerror or str(error), taken=taken) from error
             self.finished = "it was closed"
-            self.dropped += max(0, len(lines) - self._data.count(b"\n", 0, self._start))
-        self._data, self._start = b"", 0
+            self.dropped += len(lines) - taken
+        else:
+            self._data, self._start = b"", 0
 
     def close(self, *, timeout_s: float) -> None:  # noqa: ARG002 - nothing here takes time
         """Let go of the descriptor; the stream stays open."""
@@ -92,7 +95,7 @@ class TextSink:
                 self._start = self._descriptor.write(self._data, self._start)
         elif self._stream is not None:
             is_binary = isinstance(self._stream, io.RawIOBase | io.BufferedIOBase)
-            self._stream.write(self._data if is_binary else self._data.decode())  # type: ignore[arg-type]
+            self._stream.write(self._data if is_binary else self._data.decode())
             self._start = len(self._data)
             self._stream.flush()
 
