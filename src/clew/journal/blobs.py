@@ -6,6 +6,7 @@ Python 3.14 on.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import re
@@ -34,7 +35,8 @@ def write_blob(home: Path, content: bytes) -> str:
     """
     digest = blake2b(content, digest_size=16).hexdigest()
     path = blob_path(home, digest)
-    if path.exists():
+    with contextlib.suppress(OSError):
+        os.utime(path)  # used again: not to be taken for an old one that nothing refers to
         return digest
     make_home(home)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import contextlib
 import os
 import sqlite3
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from clew.journal.layout import journal_folder
 
@@ -107,16 +107,33 @@ class Database:
         """Return a connection to memory, with what the file has if that can be read."""
         self.in_memory = True
         copy = _in_memory()
-        with contextlib.suppress(sqlite3.Error):
-            # Immutable: no lock and no shared memory file, which a read-only folder could not hold.
-            source = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-            with contextlib.closing(source):
-                if _kind(source) == "ours":
-                    source.backup(copy)
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(_read_only(self._path)) as source:
+            if _kind(source) == "ours":
+                source.backup(copy)
         if _kind(copy) == "ours":
             return copy
         copy.close()
         return _in_memory()
+
+
+def look_at(home: Path) -> Literal["missing", "sound", "newer", "unusable"]:
+    """Say in which state the index's file is, without touching it."""
+    path = home / INDEX_NAME
+    if not path.exists():
+        return "missing"
+    try:
+        with contextlib.closing(_read_only(path)) as connection:
+            kind = _kind(connection)
+    except sqlite3.Error:
+        return "unusable"
+    return "sound" if kind == "ours" else "newer" if kind == "newer" else "unusable"
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    # Immutable: no lock and no shared memory file, which a read-only folder could not hold. But what another
+    # process has not yet brought home into the file is then not seen.
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=_PATIENCE_S)
 
 
 def _open_file(path: Path) -> sqlite3.Connection:

@@ -17,7 +17,7 @@ import msgspec
 from clew.journal.layout import date_folders, journal_folder, segment_name
 from clew.journal.reader import SegmentReader, SegmentState, read_header, read_seal
 from clew.store.database import Database
-from clew.store.liveness import is_dead, synthesized
+from clew.store.liveness import life_of, synthesized
 from clew.store.rows import (
     Part,
     RunRow,
@@ -112,6 +112,24 @@ class Index:
         """Return what the reader adds to the events of a run: interruptions and losses."""
         return self._guarded(lambda: synthesized(run_id, written_of(self._database.connection, run_id)))
 
+    def runs_by_segment(self) -> dict[str, list[str]]:
+        """Return the runs that each segment holds something of."""
+
+        def read() -> dict[str, list[str]]:
+            found: dict[str, list[str]] = {}
+            for path, run_id in self._rows("SELECT path, run_id FROM parts"):
+                found.setdefault(path, []).append(run_id)
+            return found
+
+        return self._guarded(read)
+
+    def interruptions(self, writer: str) -> list[Event]:
+        """Return the `run_interrupted` events that a dead writer did not live to write, by run."""
+        query = "SELECT DISTINCT run_id FROM parts JOIN segments USING (path) WHERE writer=? ORDER BY run_id"
+        runs = self._guarded(lambda: [run_id for (run_id,) in self._rows(query, writer)])
+        events = [event for run_id in runs for event in self.synthesized(run_id)]
+        return [event for event in events if event.event == "run_interrupted" and event.writer == writer]
+
     # --- how it is kept ------------------------------------------------------------------------------
 
     def _guarded(self, action: Callable[[], _T]) -> _T:
@@ -166,7 +184,7 @@ class Index:
                        UNION SELECT segments.writer FROM runs JOIN parts USING (run_id) JOIN segments USING (path)
                              WHERE runs.unsettled)"""
         rows = [decode_writer(row) for (row,) in self._rows(query)]
-        return {row.writer for row in rows if not row.dead and is_dead(row.process)}
+        return {row.writer for row in rows if not row.dead and life_of(row.process) is False}
 
     def _known(self) -> dict[str, tuple[int, int, int, int]]:
         rows = self._rows("SELECT path, inode, size, mtime_ns, finished FROM segments").fetchall()

@@ -27,17 +27,15 @@ LEFT: Final = "process ended"
 _MISSING: Final = "missing from the log"
 
 
-def is_dead(process: Process | None) -> bool:
-    """Say whether a process is known to have ended; False where that cannot be known from here.
+def life_of(process: Process | None) -> bool | None:
+    """Say whether a process lives; None where that cannot be known from here.
 
     Ask before reading what the process wrote: what is not there by then will not come any more.
     """
-    if process is None:
-        return False
     try:
-        return is_alive(process) is False
+        return None if process is None else is_alive(process)
     except (OverflowError, ValueError):  # a damaged header may hold anything as process id
-        return False
+        return None
 
 
 class Written(msgspec.Struct, frozen=True):

@@ -28,30 +28,45 @@ def missing_by_run(
         parts: what they hold of each run; only looked at where something is missing.
         begun: runs whose `workflow_started` is in the log.
     """
-    numbers = united(interval for segment in segments for interval in segment.numbers)
-    if not numbers:
+    holes, before = holes_of(segments)
+    undeclared = undeclared_of(segments)
+    if not undeclared and not before:
         return {}
-    last = max(segments, key=lambda segment: segment.number)
-    end = numbers[-1][1]
-    if last.sealed_by_writer and last.state.seal is not None:
-        end = max(end, last.state.seal.last_seq)
-    whole = any(segment.number == 1 for segment in segments)
-    holes = gaps(numbers, 1 if whole else numbers[0][0], end)
-    # Deleted segments took the numbers before the first with them.
-    before = 0 if whole else numbers[0][0] - 1
-    undeclared = count(holes) - sum(segment.declared for segment in segments)
-    if not last.sealed_by_writer and undeclared <= IN_FLIGHT and not any(_damaged(s) for s in segments):
-        undeclared = 0
     missing: dict[str, int] = {}
-    if undeclared <= 0 and not before:
-        return missing
     for run_id, (low, high) in _reaches(parts).items():
-        near = min(max(undeclared, 0), _touching(holes, low, high))
+        near = min(undeclared, _touching(holes, low, high))
         if run_id not in begun:
             near += before
         if near:
             missing[run_id] = near
     return missing
+
+
+def holes_of(segments: Sequence[SegmentRow]) -> tuple[Numbers, int]:
+    """Return the numbers that are missing between a writer's first and last, and how many are before its first.
+
+    Deleted segments took the numbers before the first with them.
+    """
+    numbers = united(interval for segment in segments for interval in segment.numbers)
+    if not numbers:
+        return [], 0
+    last = max(segments, key=lambda segment: segment.number)
+    end = numbers[-1][1]
+    if last.sealed_by_writer and last.state.seal is not None:
+        end = max(end, last.state.seal.last_seq)
+    if any(segment.number == 1 for segment in segments):
+        return gaps(numbers, 1, end), 0
+    return gaps(numbers, numbers[0][0], end), numbers[0][0] - 1
+
+
+def undeclared_of(segments: Sequence[SegmentRow]) -> int:
+    """Return how many numbers are missing in the middle that the writer neither declared nor had in flight."""
+    holes, _ = holes_of(segments)
+    undeclared = max(0, count(holes) - sum(segment.declared for segment in segments))
+    last = max(segments, key=lambda segment: segment.number)
+    if undeclared <= IN_FLIGHT and not last.sealed_by_writer and not any(_damaged(s) for s in segments):
+        return 0
+    return undeclared
 
 
 def _damaged(segment: SegmentRow) -> bool:
