@@ -33,7 +33,17 @@ def agent() -> None:
             pass
         clew.event("score_recorded", name="accuracy", value=0.93)
         with clew.span("answer"):
-            raise RuntimeError("the model said no\nand gave no reason")
+            ask()
+
+
+def ask() -> None:
+    """Fails one call further in."""
+    refuse()
+
+
+def refuse() -> None:
+    """Fails."""
+    raise RuntimeError("the model said no\nand gave no reason")
 
 
 def odd() -> None:

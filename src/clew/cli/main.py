@@ -35,7 +35,11 @@ class Place(NamedTuple):
 
 
 COMMANDS: Final = {
-    "run": Place("clew.cli.run", "run", "Run a program and record it."),
+    "run": Place(
+        "clew.cli.run",
+        "run",
+        "Run TARGET and record it: a script, a directory with __main__.py, or module:function.",
+    ),
     "runs": Place("clew.cli.runs", "runs", "List runs, newest first."),
     "show": Place(
         "clew.cli.show", "show", "Show what a run did: failures first, then times, tokens and costs."

@@ -27,7 +27,10 @@ _STYLES: Final = {
     "cyan": "\x1b[36m",
     "heading": "\x1b[1;4m",
 }
-_OBEYED: Final = re.compile(rb"\xc2([\x80-\x9f])|([\x00-\x08\x0b-\x1f\x7f])")
+_OBEYED: Final = re.compile(
+    rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
+)
+"""In UTF-8: the control characters C0 and C1, breaks of lines, and what turns the direction of writing."""
 STATUS_STYLES: Final = {
     "completed": "green",
     "failed": "red",
@@ -140,8 +143,8 @@ class TerminalStream:
 
 
 def harmless_bytes(data: bytes) -> bytes:
-    r"""Return UTF-8 text with control characters, line ends and tabs excepted, as JSON writes them: `\\u001b`."""
-    return _OBEYED.sub(lambda match: b"\\u%04x" % ord(match[1] or match[2]), data)
+    r"""Return UTF-8 text with control characters, line ends and tabs excepted, as JSON writes them: `\u001b`."""
+    return _OBEYED.sub(lambda match: b"\\u%04x" % ord(match[0].decode()), data)
 
 
 def note(message: str) -> None:

@@ -62,30 +62,27 @@ def runs(
     """List runs, newest first."""
     place = home_to_read(home)
     found = Store(place).runs(name=name, status=status, since=since) if place.is_dir() else []
-    rows = found if with_nested else [row for row in found if row.parent_run_id is None]
-    hidden = len(found) - len(rows)
-    if with_nested:
-        rows = in_families(rows)
+    families = in_families(found)
+    rows = families if with_nested else [(row, level) for row, level in families if level == 0]
     if limit is None and not as_json:
         limit = DEFAULT_LIMIT
     listed = rows[:limit] if limit else rows
     if as_json:
-        print_json(listed)
+        print_json([row for row, _ in listed])
     elif found:
-        _print_rows(Page(), listed, found=found, older=len(rows) - len(listed), hidden=hidden)
+        page = Page()
+        _print_rows(page, listed, digits=unique_digits([row.run_id for row in found]))
+        _print_left_out(page, older=len(rows) - len(listed), inside=len(found) - len(rows))
     elif name or status or since:
         note(f"no run in {place} fits")
     else:
         note(f"there are no runs in {place} yet; record one with: clew run script.py")
 
 
-def _print_rows(
-    page: Page, rows: Sequence[RunRow], *, found: Sequence[RunRow], older: int, hidden: int
-) -> None:
+def _print_rows(page: Page, rows: Sequence[tuple[RunRow, int]], *, digits: int) -> None:
     now = datetime.now(UTC)
-    digits = unique_digits([row.run_id for row in found])
-    any_failed = any(row.failed_nodes for row in rows)
-    any_lost = any(row.lost for row in rows)
+    any_failed = any(row.failed_nodes for row, _ in rows)
+    any_lost = any(row.lost for row, _ in rows)
     columns = [
         Column(title="ID"),
         Column(title="NAME", least=12),
@@ -97,10 +94,10 @@ def _print_rows(
     columns += [Column(title="FAILED", right=True, missable=2)] if any_failed else []
     columns += [Column(title="LOST", right=True, missable=1)] if any_lost else []
     cells = []
-    for row in rows:
+    for row, level in rows:
         line = [
             Cell(row.run_id[:digits]),
-            Cell("  " * (row.depth if hidden == 0 else 0) + (row.name or "-")),
+            Cell("  " * level + (row.name or "-")),
             Cell(row.status, STATUS_STYLES.get(row.status)),
             Cell(format_age(row.started_at or row.last_event_at, now)),
             Cell(format_duration(row.duration_ns)),
@@ -111,33 +108,35 @@ def _print_rows(
         )
         line += [Cell(format_count(row.lost), "yellow" if row.lost else None)] if any_lost else []
         cells.append(line)
-    if rows:
-        print_table(page, columns, cells)
+    print_table(page, columns, cells)
+
+
+def _print_left_out(page: Page, *, older: int, inside: int) -> None:
     if older:
         page.line(page.paint(f"{format_count(older)} older {_runs(older)} not listed; -n 0 lists all", "dim"))
-    if hidden:
-        page.line(
-            page.paint(
-                f"{format_count(hidden)} {_runs(hidden)} inside these not listed; --all lists them", "dim"
-            )
-        )
+    if inside:
+        text = f"{format_count(inside)} {_runs(inside)} inside others and not listed; --all lists them"
+        page.line(page.paint(text, "dim"))
 
 
-def in_families(rows: Sequence[RunRow]) -> list[RunRow]:
-    """Return the runs in their order, but each nested one below the run that it is in, earliest first."""
+def in_families(rows: Sequence[RunRow]) -> list[tuple[RunRow, int]]:
+    """Return the runs in their order, but each one below the run that it is in, and how deep it lies.
+
+    A run whose parent is not among them lies at the top.
+    """
     known = {row.run_id for row in rows}
     inside: dict[str | None, list[RunRow]] = {}
     for row in rows:
-        parent = row.parent_run_id if row.parent_run_id in known and row.parent_run_id != row.run_id else None
-        inside.setdefault(parent, []).append(row)
-    ordered: list[RunRow] = []
-    waiting = inside.pop(None, [])[::-1]
+        is_inside = row.parent_run_id in known and row.parent_run_id != row.run_id
+        inside.setdefault(row.parent_run_id if is_inside else None, []).append(row)
+    ordered: list[tuple[RunRow, int]] = []
+    waiting = [(row, 0) for row in reversed(inside.pop(None, []))]
     while waiting:
-        row = waiting.pop()
-        ordered.append(row)
-        waiting.extend(inside.pop(row.run_id, []))
+        row, level = waiting.pop()
+        ordered.append((row, level))
+        waiting += [(child, level + 1) for child in inside.pop(row.run_id, [])]
     # What is left names each other as parents, which only a damaged log does.
-    return ordered + [row for family in inside.values() for row in family]
+    return ordered + [(row, 0) for family in inside.values() for row in family]
 
 
 def unique_digits(run_ids: Sequence[str]) -> int:

@@ -298,9 +298,7 @@ def _tags(execution: ListedExecution) -> str:
         parts.append(f"attempt={execution.attempt}")
     if execution.iteration is not None:
         parts.append(f"iteration={execution.iteration}")
-    parts += [
-        f"{name}={_compact(value)}" for name, value in execution.attributes.items() if name != "iteration"
-    ]
+    parts += [f"{name}={_compact(value)}" for name, value in execution.attributes.items()]
     parts += [f"{name}={_number(value)}" for name, value in execution.metrics.items()]
     return " ".join(parts)
 

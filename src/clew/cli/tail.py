@@ -66,9 +66,9 @@ def tail(
     as_json: bool,
     home: Path | None,
 ) -> None:
-    """Print the events of a run and the runs in it, or of all runs, and follow them live.
+    """Print the events of a run, or of all runs, and follow them live.
 
-    Without RUN the events are those of all runs of the journal. With -f it ends when RUN has ended, and says so on
+    The events of RUN are also those of the runs inside it; without RUN they are those of the whole journal. With -f it ends when RUN has ended, and says so on
     standard error; Ctrl-C ends it at any time, with exit code 130. --json is --format jsonl.
     """
     if as_json and form == "human":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -16,8 +18,6 @@ from clew.store.store import Store
 from clew.view.terminal import timeline_text
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from clew.model.trace import ExecutionTrace
 
 DEFAULT_ROWS: Final = 40
@@ -117,12 +117,15 @@ def _picture(trace: ExecutionTrace, option: str) -> bytes:
 
         return timeline_svg(trace).encode()
     if option == "--html":
-        from clew.view.page import timeline_html
+        from clew.view.html import timeline_html
 
         return timeline_html(trace).encode()
     from clew.view.png import timeline_png
 
-    return timeline_png(trace)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "timeline.png"
+        timeline_png(trace, path)
+        return path.read_bytes()
 
 
 def _bars(trace: ExecutionTrace) -> list[Bar]:
