@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,7 @@ def test_one_file_at_most_means_that_older_lines_go(path: Path) -> None:
     assert contents(path) == {"x.log": [b"line 3"]}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     sizes=st.lists(st.lists(st.integers(0, 60), max_size=8), max_size=8),
     max_bytes=st.integers(1, 100),
@@ -194,6 +195,32 @@ def test_several_processes_may_write_and_rotate_one_file(path: Path) -> None:
     assert sorted(lines) == [
         b"%s %05d" % (name, number) for name in (b"a", b"b", b"c") for number in range(2000)
     ]
+
+
+def test_a_file_that_another_process_rotated_is_not_rotated_again(path: Path) -> None:
+    """As each sees it before it looks, the next line would be too much for the file of 24 bytes."""
+    ours, theirs = (FileSink(path, max_bytes=24, now_s=Clock()) for _ in range(2))
+    ours.write([b"ours 1"])
+    theirs.write([b"theirs 2....."])
+    ours.write([b"ours 3..........."])
+    theirs.write([b"4.."])
+    ours.close()
+    theirs.close()
+    assert contents(path) == {
+        "x.log": [b"ours 3...........", b"4.."],
+        "x.log.1": [b"ours 1", b"theirs 2....."],
+    }
+
+
+def test_while_another_process_rotates_the_file_grows(path: Path) -> None:
+    sink = FileSink(path, max_bytes=10, max_files=9)
+    sink.write([b"line 1"])
+    with path.open("rb") as theirs:
+        flock(theirs, LOCK_EX)
+        sink.write([b"line 2"])
+    sink.write([b"line 3"])
+    sink.close()
+    assert contents(path) == {"x.log": [b"line 3"], "x.log.1": [b"line 1", b"line 2"]}
 
 
 @pytest.mark.parametrize("how", ["moved", "moved and made again", "removed"])

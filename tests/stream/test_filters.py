@@ -183,3 +183,33 @@ def test_a_program_that_numbers_its_event_names_does_not_fill_the_memory() -> No
     lines = [event_line(f"step_{number}") for number in range(2 * MOST_DECISIONS_KEPT + 10)]
     assert chosen.select(lines) == lines
     assert len(chosen._decisions) <= MOST_DECISIONS_KEPT
+
+
+def nested(event: str, head: str) -> bytes:
+    """A line of another system that has, inside an object, what Clew writes at the same place."""
+    inside = '","event":"node_failed","level":"ERROR"'
+    start = (head + "p" * 85)[:85]
+    return f'{start}{inside}}},"run_id":"r","event":"{event}"}}'.encode()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        '{"timestamp":"2026-11-21T03:59:12.123456Z","x":{"a":"',
+        '{"timestamp":"2026-11-21T03:59:12Z","x":{"run_id":"',
+    ],
+)
+def test_an_event_inside_an_object_is_not_taken_for_the_event(head: str) -> None:
+    real, foreign = event_line("node_failed", "ERROR"), nested("node_started", head)
+    assert foreign.find(b'","event":"') == real.find(b'","event":"')
+    for lines in ([real, foreign], [foreign, real]):
+        assert EventFilter.parse("error", None).select(lines) == [real]
+
+
+def test_a_decision_is_not_remembered_for_what_another_line_would_look_like() -> None:
+    foreign = nested("node_started", '{"x":{"timestamp":"2026-11-21T03:59:12Z","run_id":"').replace(
+        b'"run_id":"r"', b'"timestamp":"2026-11-21T03:59:12Z","run_id":"r"'
+    )
+    assert decode_event(foreign) is not None
+    real = event_line("node_failed", "ERROR")
+    assert EventFilter.parse("error", None).select([foreign, real]) == [real]

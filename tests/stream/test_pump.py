@@ -70,6 +70,15 @@ def test_a_batch_without_a_line_that_passes_does_not_end_the_draining() -> None:
     assert len(sink.lines) == 5
 
 
+def test_a_sink_that_recovers_while_it_is_closed_still_gets_the_rest() -> None:
+    source, sink = ListSource(numbered(3), numbered(2, start=3)), ListSink(refusals=[SinkError("full")])
+    pump = Pump(source, sink, name="x")
+    pump.begin_close(WAIT_S)
+    pump.start()
+    assert pump.finish_close() == 0
+    assert sink.lines == numbered(5)
+
+
 def test_a_sink_that_recovers_loses_nothing() -> None:
     source, sink = ListSource(numbered(3)), ListSink(refusals=[SinkError("full"), RuntimeError("bug")])
     said: list[str] = []
