@@ -72,7 +72,7 @@ def test_the_table_has_every_number_of_the_summary(
 def test_tokens_and_costs_are_known_or_a_dash(call: Call, home: Path) -> None:
     table = call("show", "agent").out.split("Where the tokens went\n")[1].split("\n\n")[0].splitlines()
     assert table[0].split() == ["NODE", "INPUT", "OUTPUT", "CACHED", "REASONING", "COST"]
-    assert [line.split() for line in table[1:]] == [["plan", "1,200", "340", "1,000", "-", "$0.01"]]
+    assert [line.split() for line in table[1:]] == [["plan", "1,200", "340", "1,000", "-", "$0.0123"]]
 
 
 def test_the_slowest_executions_have_their_tags(call: Call, home: Path) -> None:

@@ -44,11 +44,14 @@ class SeenEvents:
     def __init__(self) -> None:
         self._starts: dict[str, list[int]] = {}
         self._ends: dict[str, list[int]] = {}
+        self.unnumbered: set[bytes] = set()
+        """Lines without a number, which cannot be told from others that say the same: what a reader adds to a log."""
 
     def add(self, line: bytes) -> None:
-        """Remember an event; one without a number cannot be told from others and is not remembered."""
+        """Remember an event."""
         event = identify(line)
         if event.writer is None or event.seq is None:
+            self.unnumbered.add(line)
             return
         starts, ends = self._starts.setdefault(event.writer, []), self._ends.setdefault(event.writer, [])
         before = bisect_right(starts, event.seq) - 1

@@ -128,16 +128,14 @@ class _Tail:
             self._wait()
 
     def _follow_run(self, follower: JournalFollower, seen: SeenEvents, run_id: str) -> None:
-        status = self._status(run_id)
-        if status == "running":
-            status = self._until_end(follower, seen, run_id)
+        status = self._until_end(follower, seen, run_id)
         note(f"run {run_id} {'was' if status == 'interrupted' else 'has'} {status}")
 
     def _until_end(self, follower: JournalFollower, seen: SeenEvents, run_id: str) -> str:
         """Print what comes until the run has ended, and return how."""
         ends = [f'"run_id":"{run_id}","event":"{name}"'.encode() for name in _ENDS]
         looked_at = time.monotonic()
-        status = "running"
+        status = self._status(run_id)
         while status == "running":
             new = self._print_new(follower, seen)
             ended = any(end in line[:200] for line in new for end in ends)
@@ -149,7 +147,7 @@ class _Tail:
             pass
         # What only a reader can say has no number: that the process died, and how much of its log is missing.
         rest = [line for line in self._store.lines(run_id) if identify(line).seq is None]
-        self._print(self._select(rest))
+        self._print(self._select([line for line in rest if line not in seen.unnumbered]))
         return status
 
     def _print_new(self, follower: JournalFollower, seen: SeenEvents) -> Sequence[bytes]:

@@ -1,0 +1,226 @@
+"""`clew tail` prints every event once: those that are there, and those that come."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from clew.store.store import Store
+from tests.cli.conftest import RECORDED, Done, record
+
+Call = Callable[..., Done]
+DEADLINE_S = 30
+
+
+def events_of(out: str) -> list[str]:
+    return [json.loads(line)["event"] for line in out.splitlines()]
+
+
+def follow(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "clew.cli.main", "tail", "-f", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def watchdog() -> Iterator[list[subprocess.Popen[str]]]:
+    """Kills what a test started if it waits for a line that never comes, so that the test fails and does not hang."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def kill_all() -> None:
+        for process in processes:
+            process.kill()
+
+    timer = threading.Timer(DEADLINE_S, kill_all)
+    timer.start()
+    yield processes
+    timer.cancel()
+
+
+def test_the_last_ten_events_of_all_runs_are_printed_in_order_of_time(call: Call, home: Path) -> None:
+    done = call("tail")
+    lines = done.out.splitlines()
+    assert (done.code, done.err, len(lines)) == (0, "", 10)
+    moments = [line[: len("[2026-11-21 03:59:12.123]")] for line in lines]
+    assert moments == sorted(moments)
+    assert "RUN_INTERRUPTED" in lines[-1]
+
+
+def test_a_number_of_lines_is_kept(call: Call, home: Path) -> None:
+    assert len(call("tail", "agent", "-n", "3").out.splitlines()) == 3
+    assert call("tail", "agent", "-n", "0").out == ""
+
+
+def test_json_lines_are_the_lines_of_the_log(call: Call, home: Path) -> None:
+    store = Store(home)
+    whole = [line.decode() for line in store.lines(store.resolve("nightly-calibration"))]
+    assert call("tail", "nightly-calibration", "--json", "-n", "all").out.splitlines() == whole
+    assert call("tail", "nightly-calibration", "--format", "jsonl", "-n", "5").out.splitlines() == whole[-5:]
+
+
+def test_the_events_of_a_run_include_those_of_the_runs_inside_it(call: Call, home: Path) -> None:
+    names = {
+        json.loads(line)["run_id"] for line in call("tail", "agent", "--json", "-n", "all").out.splitlines()
+    }
+    assert names == {Store(home).resolve("agent"), Store(home).resolve("inner")}
+
+
+def test_all_lines_of_all_runs_are_all_events_of_the_journal(call: Call, home: Path) -> None:
+    store = Store(home)
+    counted = sum(len(list(store.lines(row.run_id))) for row in store.runs())
+    assert len(call("tail", "--json", "-n", "all").out.splitlines()) == counted
+
+
+@pytest.mark.parametrize(
+    "options,kept",
+    [
+        (["--filter", "error"], {"node_failed"}),
+        (["--filter", "node,!node_started"], {"node_completed", "node_failed"}),
+        (["--filter", "decision_*"], {"decision_made"}),
+        (["--level", "error"], {"node_failed"}),
+        (["--level", "minimal"], {"workflow_started", "workflow_completed", "node_failed"}),
+    ],
+)
+def test_only_what_is_asked_for_is_printed_and_counted(
+    call: Call, home: Path, options: list[str], kept: set[str]
+) -> None:
+    done = call("tail", "nightly-calibration", "--json", "-n", "all", *options)
+    assert set(events_of(done.out)) == kept
+    assert (
+        events_of(call("tail", "nightly-calibration", "--json", "-n", "2", *options).out)
+        == events_of(done.out)[-2:]
+    )
+
+
+def test_text_for_people_leaves_details_out_and_json_lines_do_not(call: Call, home: Path) -> None:
+    assert "TOKEN_USAGE" not in call("tail", "agent", "-n", "all").out
+    assert "TOKEN_USAGE" in call("tail", "agent", "-n", "all", "--level", "verbose").out
+    assert "token_usage" in events_of(call("tail", "agent", "-n", "all", "--json").out)
+
+
+def test_each_event_is_one_line_whatever_it_holds(call: Call, home: Path) -> None:
+    lines = call("tail", "latest~1", "-n", "all", "--level", "debug").out.splitlines()
+    assert lines
+    assert all(line.startswith("[20") for line in lines)
+
+
+def test_an_empty_journal_is_said_to_be_one(call: Call, tmp_path: Path) -> None:
+    done = call("tail")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("clew: there are no runs in ")
+
+
+def test_a_live_run_is_followed_to_its_end(home: Path, watchdog: list[subprocess.Popen[str]]) -> None:
+    with record(home, "killed") as program:
+        watchdog.append(program)
+        assert program.stdout is not None
+        program.stdout.readline()
+        run_id = Store(home).resolve("latest")
+        with follow(run_id, "--json", "-n", "all") as tail:
+            watchdog.append(tail)
+            assert tail.stdout is not None
+            first = [json.loads(tail.stdout.readline())["event"] for _ in range(5)]
+            assert first == [
+                "workflow_started",
+                "node_started",
+                "node_started",
+                "node_completed",
+                "node_started",
+            ]
+            program.communicate("\n")
+            out, err = tail.communicate()
+    assert events_of(out) == ["went_on", "node_completed", "node_completed", "workflow_completed"]
+    assert (tail.returncode, err) == (0, f"clew: run {run_id} has completed\n")
+
+
+def test_following_shows_every_event_once(home: Path, watchdog: list[subprocess.Popen[str]]) -> None:
+    """The follower starts while the program writes as fast as it can."""
+    code = (
+        "import sys, clew\n"
+        "with clew.run('busy'):\n"
+        "    print(flush=True)\n"
+        "    for i in range(30_000):\n"
+        "        clew.event('tick', i=i)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as program:
+        watchdog.append(program)
+        assert program.stdout is not None
+        program.stdout.readline()
+        with follow("latest", "--json", "-n", "all") as tail:
+            watchdog.append(tail)
+            out, _ = tail.communicate()
+    numbers = [json.loads(line)["data"]["i"] for line in out.splitlines() if '"tick"' in line]
+    assert numbers == list(range(30_000))
+    assert events_of(out)[-1] == "workflow_completed"
+
+
+def test_following_a_run_that_has_ended_prints_it_and_ends(call: Call, home: Path) -> None:
+    done = call("tail", "-f", "agent", "-n", "1")
+    assert (done.code, len(done.out.splitlines())) == (0, 1)
+    assert done.err.endswith(" has failed\n")
+
+
+def test_following_a_run_that_died_before_tells_so_once(call: Call, home: Path) -> None:
+    done = call("tail", "-f", "killed", "-n", "all", "--json")
+    assert events_of(done.out).count("run_interrupted") == 1
+    assert events_of(done.out)[-1] == "run_interrupted"
+
+
+def test_following_ends_when_the_process_dies_and_says_that_it_did(
+    home: Path, watchdog: list[subprocess.Popen[str]]
+) -> None:
+    with record(home, "killed") as program:
+        watchdog.append(program)
+        assert program.stdout is not None
+        program.stdout.readline()
+        with follow("latest", "--json", "-n", "1") as tail:
+            watchdog.append(tail)
+            assert tail.stdout is not None
+            tail.stdout.readline()
+            program.send_signal(signal.SIGKILL)
+            program.wait()
+            out, err = tail.communicate()
+    assert events_of(out) == ["run_interrupted"]
+    assert tail.returncode == 0
+    assert err.endswith(" was interrupted\n")
+
+
+def test_all_runs_are_followed_also_those_that_begin_later(
+    home: Path, watchdog: list[subprocess.Popen[str]]
+) -> None:
+    with follow("--json", "-n", "0") as tail:
+        watchdog.append(tail)
+        assert tail.stderr is not None
+        assert tail.stdout is not None
+        tail.stderr.readline()
+        done = subprocess.run(
+            [sys.executable, str(RECORDED), "agent"], env={**os.environ, "CLEW_HOME": str(home)}, check=True
+        )
+        assert done.returncode == 0
+        seen = [json.loads(tail.stdout.readline()) for _ in range(2)]
+        tail.send_signal(signal.SIGINT)
+        tail.communicate()
+    assert [event["event"] for event in seen] == ["workflow_started", "node_started"]
+    assert tail.returncode == 130
+
+
+def test_following_notices_that_its_reader_left_before_anything_new_comes(
+    home: Path, watchdog: list[subprocess.Popen[str]]
+) -> None:
+    with follow("--json", "-n", "1") as tail:
+        watchdog.append(tail)
+        assert tail.stdout is not None
+        tail.stdout.readline()
+        tail.stdout.close()
+        assert tail.wait() == 0
