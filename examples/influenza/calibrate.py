@@ -112,7 +112,8 @@ def tell(study: optuna.Study, trials: Sequence[optuna.Trial], *, outcomes: Seque
 def best_of(study: optuna.Study) -> Fit:
     best = study.best_trial
     assert best.value is not None
-    return Fit(Rates(best.params["beta"], best.params["gamma"]), best.value, len(study.get_trials(deepcopy=False)))
+    trials = len(study.get_trials(deepcopy=False))
+    return Fit(Rates(best.params["beta"], best.params["gamma"]), best.value, trials)
 
 
 def calibrate(
