@@ -51,7 +51,7 @@ def decode_header(line: bytes) -> Header | None:
     """Read a header line; None where it is not one."""
     try:
         return msgspec.json.decode(line, type=Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -59,7 +59,7 @@ def decode_seal(line: bytes) -> Seal | None:
     """Read a seal line; None where it is not one."""
     try:
         return msgspec.json.decode(line, type=Seal)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -1,0 +1,97 @@
+"""`clew export` writes whole files, or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clew.export.formats import EXPORTERS
+from clew.model.trace import ExecutionTrace
+from clew.store.store import Store
+from tests.cli.conftest import Done
+
+Call = Callable[..., Done]
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_every_format_is_the_same_on_standard_output_and_in_a_file(
+    call: Call, home: Path, tmp_path: Path, name: str
+) -> None:
+    printed = call("export", "agent", "--to", name)
+    path = tmp_path / "out.file"
+    written = call("export", "agent", "--to", name, "-o", path)
+    assert (printed.code, printed.err, written.code, written.out) == (0, "", 0, "")
+    assert path.read_bytes().decode() == printed.out
+    assert len(printed.out) > 100
+    assert written.err.startswith(f"clew: wrote {path}, ")
+
+
+def test_the_exported_trace_is_the_trace(call: Call, home: Path) -> None:
+    store = Store(home)
+    trace = store.trace(store.resolve("agent"))
+    assert ExecutionTrace.from_json(call("export", "agent", "--to", "json").out) == trace
+
+
+def test_a_folder_gets_all_files_of_the_format(call: Call, home: Path, tmp_path: Path) -> None:
+    done = call("export", "agent", "--to", "modelops", "-o", tmp_path / "out")
+    assert done.code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["spans.jsonl", "summary.json"]
+
+
+def test_a_folder_gets_a_file_named_after_the_run(call: Call, home: Path, tmp_path: Path) -> None:
+    run_id = Store(home).resolve("agent")
+    (tmp_path / "out").mkdir()
+    assert call("export", "agent", "--to", "json", "-o", tmp_path / "out").code == 0
+    (path,) = (tmp_path / "out").iterdir()
+    assert path.name.startswith(run_id[:12])
+    assert json.loads(path.read_bytes())["run_id"] == run_id
+
+
+def test_json_says_what_was_written(call: Call, home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    receipt = json.loads(call("export", "agent", "--to", "csv", "-o", path, "--json").out)
+    assert receipt == {
+        "run_id": Store(home).resolve("agent"),
+        "format": "csv",
+        "files": [{"path": str(path), "bytes": path.stat().st_size}],
+    }
+
+
+def test_what_was_there_stays_if_the_new_file_cannot_be_finished(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    path.write_text("precious", encoding="utf-8")
+    # A limit on the size of files stands for a full disk.
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from clew.store.store import Store\n"
+        "from clew.cli.main import run_command\n"
+        f"Store({str(home)!r} and __import__('pathlib').Path({str(home)!r})).runs()\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (512, resource.RLIM_INFINITY))\n"
+        f"sys.exit(run_command(['export', 'agent', '--to', 'json', '-o', {str(path)!r}]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("clew: ")
+    assert done.stderr.count("\n") == 1
+    assert path.read_text(encoding="utf-8") == "precious"
+    assert [entry.name for entry in tmp_path.iterdir() if entry.name != ".clew"] == ["trace.json"]
+
+
+def test_a_link_stays_a_link(call: Call, home: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.json"
+    target.touch()
+    (tmp_path / "link.json").symlink_to(target)
+    assert call("export", "agent", "--to", "json", "-o", tmp_path / "link.json").code == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert target.stat().st_size > 100
+
+
+def test_a_device_is_written_to_as_it_is(call: Call, home: Path) -> None:
+    assert call("export", "agent", "--to", "json", "-o", os.devnull).code == 0
+    assert Path(os.devnull).is_char_device()

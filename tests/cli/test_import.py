@@ -1,0 +1,135 @@
+"""`clew import` brings runs into the journal once, however often it is called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clew.model.events import decode_event
+from clew.store.doctor import examine
+from clew.store.store import Store
+from tests.cli.conftest import Done
+
+Call = Callable[..., Done]
+
+TRIDENT: list[dict[str, object]] = [
+    {
+        "timestamp": "2026-01-02T03:04:05.000Z",
+        "run_id": "t-1",
+        "event": "workflow_started",
+        "data": {"name": "hello"},
+    },
+    {"timestamp": "2026-01-02T03:04:05.100Z", "run_id": "t-1", "event": "node_started", "node_id": "ask"},
+    {
+        "timestamp": "2026-01-02T03:04:05.300Z",
+        "run_id": "t-1",
+        "event": "node_completed",
+        "node_id": "ask",
+        "data": {"duration_ms": 200},
+    },
+    {"timestamp": "2026-01-02T03:04:05.400Z", "run_id": "t-1", "event": "workflow_completed", "data": {}},
+]
+
+
+def write_lines(path: Path, events: list[dict[str, object]]) -> Path:
+    path.write_text("".join(f"{json.dumps(event)}\n" for event in events), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write_lines(tmp_path / "hello.jsonl", TRIDENT)
+
+
+def test_an_imported_run_is_a_run_like_any_other(call: Call, tmp_path: Path, file: Path) -> None:
+    done = call("import", file)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[1].split()[1:5] == ["hello", "4", "4", "trident"]
+    (row,) = Store(tmp_path / ".clew").runs()
+    assert (row.name, row.status, row.nodes) == ("hello", "completed", 1)
+    assert "200ms" in call("show", "hello").out
+
+
+def test_the_same_file_changes_nothing_the_second_time(call: Call, tmp_path: Path, file: Path) -> None:
+    call("import", file)
+    before = list(Store(tmp_path / ".clew").lines(Store(tmp_path / ".clew").resolve("hello")))
+    segments = sorted((tmp_path / ".clew").glob("journal/*/*"))
+    done = call("import", file)
+    assert done.out.splitlines()[1].split()[1:4] == ["hello", "4", "0"]
+    assert done.out.splitlines()[-1] == "all of it was in the journal already"
+    assert list(Store(tmp_path / ".clew").lines(Store(tmp_path / ".clew").resolve("hello"))) == before
+    assert sorted((tmp_path / ".clew").glob("journal/*/*")) == segments
+
+
+def test_a_file_named_twice_is_imported_once(call: Call, file: Path) -> None:
+    receipts = json.loads(call("import", file, file, "--json").out)
+    assert [receipt["new_events"] for receipt in receipts] == [4, 0]
+
+
+def test_a_file_that_grew_brings_what_is_new(call: Call, tmp_path: Path) -> None:
+    call("import", write_lines(tmp_path / "hello.jsonl", TRIDENT[:2]))
+    (receipt,) = json.loads(call("import", write_lines(tmp_path / "hello.jsonl", TRIDENT), "--json").out)
+    assert (receipt["events"], receipt["new_events"], receipt["ended"]) == (4, 2, True)
+    (row,) = Store(tmp_path / ".clew").runs()
+    assert (row.events, row.nodes, row.status, row.lost) == (4, 1, "completed", 0)
+
+
+def test_a_run_whose_end_is_not_in_the_file_did_not_die_with_the_import(call: Call, tmp_path: Path) -> None:
+    """What ended is the process that imported it, not the run."""
+    call("import", write_lines(tmp_path / "hello.jsonl", TRIDENT[:2]))
+    (row,) = Store(tmp_path / ".clew").runs()
+    assert row.status == "running"
+
+
+def test_an_import_leaves_a_sound_journal(call: Call, tmp_path: Path, file: Path) -> None:
+    call("import", file)
+    assert [report.problems for report in examine(tmp_path / ".clew")] == [[]]
+    assert call("doctor").code == 0
+
+
+def test_a_run_of_clew_arrives_event_by_event_as_it_was(call: Call, home: Path, tmp_path: Path) -> None:
+    exported = tmp_path / "agent.jsonl"
+    call("export", "agent", "--to", "jsonl", "-o", exported)
+    other = tmp_path / "other"
+    done = call("import", exported, "--home", other)
+    assert done.code == 0
+    run_id = Store(home).resolve("agent")
+    assert [decode_event(line) for line in Store(other).lines(run_id)] == [
+        decode_event(line) for line in exported.read_bytes().splitlines()
+    ]
+    theirs, ours = Store(other).trace(run_id), Store(home).trace(run_id)
+    assert theirs == ours
+
+
+def test_a_run_of_this_journal_is_not_imported_into_it(call: Call, home: Path, tmp_path: Path) -> None:
+    exported = tmp_path / "agent.jsonl"
+    call("export", "agent", "--to", "jsonl", "-o", exported)
+    (receipt,) = json.loads(call("import", exported, "--json").out)
+    assert receipt["new_events"] == 0
+
+
+def test_nothing_is_imported_if_one_file_cannot_be(call: Call, tmp_path: Path, file: Path) -> None:
+    foreign = tmp_path / "letter.txt"
+    foreign.write_text("to whom it may concern", encoding="utf-8")
+    done = call("import", file, foreign)
+    assert (done.code, done.out) == (2, "")
+    assert not (tmp_path / ".clew").exists()
+
+
+def test_lines_that_are_not_usable_are_counted(call: Call, file: Path) -> None:
+    with file.open("a", encoding="utf-8") as out:
+        out.write("torn {\n")
+    done = call("import", file)
+    assert (done.code, done.err) == (0, f"clew: {file}: 1 line of it was not usable\n")
+
+
+def test_a_journal_that_cannot_be_written_is_a_failure(call: Call, tmp_path: Path, file: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "journal").touch()
+    done = call("import", file, "--home", home)
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "not everything could be written" in done.err

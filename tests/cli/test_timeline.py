@@ -1,0 +1,64 @@
+"""`clew timeline` draws a run in the window or into a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clew.view.cells import cell_width
+from tests.cli.conftest import Done
+
+Call = Callable[..., Done]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("run", ["agent", "nightly-calibration", "latest~1", "killed"])
+def test_bars_fit_the_window(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch, columns: int, run: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = call("timeline", run)
+    assert (done.code, done.err) == (0, "")
+    assert [line for line in done.out.splitlines() if cell_width(line) > columns] == []
+
+
+def test_a_width_can_be_asked_for(call: Call, home: Path) -> None:
+    wide = call("timeline", "agent", "--width", "150").out
+    assert max(map(len, wide.splitlines())) > max(map(len, call("timeline", "agent").out.splitlines()))
+
+
+def test_svg_and_html_can_be_written_at_once(call: Call, home: Path, tmp_path: Path) -> None:
+    svg, html = tmp_path / "a.svg", tmp_path / "a.html"
+    done = call("timeline", "agent", "--svg", svg, "--html", html)
+    assert done == Done(0, "", f"clew: wrote {svg}\nclew: wrote {html}\n")
+    assert svg.read_text("utf-8").startswith("<svg")
+    assert html.read_text("utf-8").lower().startswith("<!doctype html>")
+
+
+@pytest.mark.needs_extra("plot")
+def test_png_is_written(call: Call, home: Path, tmp_path: Path) -> None:
+    assert call("timeline", "agent", "--png", tmp_path / "a.png").code == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.wheel_only
+def test_png_without_matplotlib_says_how_to_get_it(call: Call, home: Path, tmp_path: Path) -> None:
+    done = call("timeline", "agent", "--png", tmp_path / "a.png")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "pip install 'clew[plot]'" in done.err
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_json_says_what_was_written(call: Call, home: Path, tmp_path: Path) -> None:
+    document = json.loads(call("timeline", "agent", "--svg", tmp_path / "a.svg", "--json").out)
+    assert document["files"] == [str(tmp_path / "a.svg")]
+
+
+def test_json_has_the_times_of_every_execution(call: Call, home: Path) -> None:
+    executions = json.loads(call("timeline", "nightly-calibration", "--json").out)["executions"]
+    assert len(executions) == 19
+    assert executions[0]["node_id"] == "calibration.job"
+    assert all(bar["start_ns"] <= bar["end_ns"] <= executions[0]["end_ns"] for bar in executions)
