@@ -11,6 +11,7 @@ append fails and comes back, and only then is its true end looked up.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import sys
@@ -40,7 +41,7 @@ class MappedSegment:
         self._fd = fd
         self._window_bytes = FIRST_WINDOW_BYTES
         self._reserved = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may record while its thread has it
         self._map, self._base = self._open_window(size, 1)
         self.write: Callable[[bytes], int] = self._appender()
 
@@ -69,11 +70,18 @@ class MappedSegment:
         self._map, self._base = window, base
         self.write = self._appender()
 
-    def close(self) -> int:
-        """Stop taking lines, give back what was reserved and not used, and return the bytes used."""
+    def close(self, last_line: bytes = b"") -> int:
+        """Stop taking lines, put the last one behind them, give back what was reserved, return the bytes used.
+
+        The last line needs no room: the page that was kept back is for it.
+        """
         end = self._fill()
         self._map.close()
         try:
+            if last_line:
+                with contextlib.suppress(OSError):
+                    whole = os.pwrite(self._fd, last_line, end) == len(last_line)
+                    end += len(last_line) if whole else 0
             os.ftruncate(self._fd, end)
         finally:
             os.close(self._fd)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.journal.marks import Header, Seal, decode_header, decode_seal
+from clew.journal.tail import End, find_end
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,13 +69,17 @@ class SegmentReader:
         state = self.state
         lines: list[bytes] = []
         size, end = _CHUNK_BYTES, state.offset + limit_bytes
+        last: End | None = None
         while state.offset < end:
             chunk = os.pread(fd, size, state.offset)
+            if final and chunk and (len(chunk) < size or b"\0" in chunk):
+                last = last or find_end(fd)
+                if state.offset >= last.offset:
+                    state.torn_bytes += last.torn_bytes
+                    state.offset = os.fstat(fd).st_size
+                    break
+                chunk = chunk[: last.offset - state.offset]
             whole = self._whole_lines(chunk, final=final)
-            if final and not whole and 0 < len(chunk) < size:
-                state.torn_bytes += len(chunk.strip(b"\0"))
-                whole = len(chunk)
-                chunk = b""
             if not whole:
                 if len(chunk) < size or size >= _LONGEST_LINE_BYTES or (not final and b"\0" in chunk):
                     break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from typing import Final
 
 DEFAULT_RING_BYTES: Final = 16 * 1024 * 1024
@@ -18,19 +18,20 @@ class MemoryRing:
         self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._lock = threading.RLock()
-        self._lost: dict[str, int] = {}
+        self._lost: dict[str, int] = defaultdict(int)
 
     def write(self, line: bytes) -> int:
         """Keep a line, at the cost of older ones. Never raises."""
+        # A signal handler may come in at any call, on the thread that has the lock: between reading a count and
+        # storing it there must be none.
+        size = len(line)
         with self._lock:
             self._lines.append(line)
-            self._bytes += len(line)
-            while self._bytes > self._max_bytes:
-                oldest = self._lines.popleft()
-                self._bytes -= len(oldest)
-                run_id = run_of(oldest)
-                self._lost[run_id] = self._lost.get(run_id, 0) + 1
-        return len(line)
+            self._bytes += size
+            while self._bytes > self._max_bytes and self._lines:
+                run_id = run_of(self._pop())
+                self._lost[run_id] += 1
+        return size
 
     def lines(self) -> list[bytes]:
         """Return the lines that are kept, oldest first."""
@@ -40,11 +41,17 @@ class MemoryRing:
     def take(self) -> tuple[list[bytes], dict[str, int]]:
         """Empty the ring: return what it kept, and how many lines it gave up by run."""
         with self._lock:
-            lines, lost = list(self._lines), self._lost
-            self._lines.clear()
-            self._bytes = 0
-            self._lost = {}
-            return lines, lost
+            lines = []
+            while self._lines:
+                lines.append(self._pop())
+            lost, self._lost = self._lost, defaultdict(int)
+            return lines, dict(lost)
+
+    def _pop(self) -> bytes:
+        oldest = self._lines.popleft()
+        size = len(oldest)
+        self._bytes -= size
+        return oldest
 
 
 def run_of(line: bytes) -> str:

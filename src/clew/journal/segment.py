@@ -37,8 +37,11 @@ class Segment(Protocol):
         """After `grow` failed: make room for a last word."""
         ...
 
-    def close(self) -> int:
-        """Take no more lines, cut the file to what is used, and return that."""
+    def close(self, last_line: bytes = b"", /) -> int:
+        """Take no more lines, put the last one behind them, cut the file to what is used, and return that.
+
+        No line of another thread comes behind the last one.
+        """
         ...
 
     def abandon(self) -> None:
@@ -58,26 +61,53 @@ class Segment(Protocol):
         ...
 
 
-def create_segment(path: Path, mode: str) -> Segment:
+def create_segment(path: Path, mode: str, *, first_line: bytes) -> Segment:
     """Create a segment file of the kind that the mode asks for, or that the file system can bear.
+
+    The file has its name only once its first line is in it, where the system can do that: a process that is killed
+    meanwhile leaves nothing of which nobody could say whose it is.
 
     Raises: OSError or JournalError where it cannot be created; no file is left behind then.
     """
+    if hasattr(os, "O_TMPFILE"):
+        with contextlib.suppress(OSError):
+            return _create_nameless(path, mode, first_line)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
-        if mode == "mapped" or (mode == "auto" and can_map(fd, path)):
-            with contextlib.suppress(OSError, ValueError):
-                return MappedSegment(fd)
-            os.ftruncate(fd, 0)
-        if mode != "mapped":
-            return WrittenSegment(fd)
-    except OSError:
-        _discard(fd, path)
+        return _begin(fd, path, mode, first_line)
+    except BaseException:
+        path.unlink(missing_ok=True)
         raise
-    _discard(fd, path)
+
+
+def _create_nameless(path: Path, mode: str, first_line: bytes) -> Segment:
+    fd = os.open(path.parent, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    segment = _begin(fd, path, mode, first_line)
+    try:
+        # Python follows the link only where it is given a directory too, which an absolute path does not need.
+        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
+    except BaseException:
+        segment.abandon()
+        raise
+    return segment
+
+
+def _begin(fd: int, path: Path, mode: str, first_line: bytes) -> Segment:
+    """Make a segment of an empty file and write its first line; close the file where that cannot be done."""
+    try:
+        segment = _of_kind(fd, path, mode)
+        segment.write(first_line)
+    except BaseException:
+        os.close(fd)
+        raise
+    return segment
+
+
+def _of_kind(fd: int, path: Path, mode: str) -> Segment:
+    if mode == "mapped" or (mode == "auto" and can_map(fd, path)):
+        with contextlib.suppress(OSError, ValueError):
+            return MappedSegment(fd)
+        os.ftruncate(fd, 0)
+    if mode != "mapped":
+        return WrittenSegment(fd)
     raise JournalError(f"{path.parent} cannot be mapped; set CLEW_JOURNAL=written or auto")
-
-
-def _discard(fd: int, path: Path) -> None:
-    os.close(fd)
-    path.unlink(missing_ok=True)

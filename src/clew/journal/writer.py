@@ -95,6 +95,7 @@ class JournalWriter:
                 self._make_room(line)
             finally:
                 self._busy = False
+            self._drain()
 
     def lines(self) -> list[bytes]:
         """Return the lines that are in memory."""
@@ -102,9 +103,17 @@ class JournalWriter:
 
     def check(self) -> None:
         """Write the segment anew if somebody deleted it. Never raises."""
-        with self._lock, contextlib.suppress(OSError, ValueError, JournalError):
-            if self._segment is not None and self._segment.unlinked():
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            if self._busy or self._segment is None or not self._segment.unlinked():
+                return
+            self._busy = True
+            try:
                 self._restore()
+            except (OSError, ValueError, JournalError) as error:
+                self._stop(error)
+            finally:
+                self._busy = False
+            self._drain()
 
     def sync(self) -> None:
         """Wait until what was appended is on the disk. Never raises."""
@@ -116,12 +125,15 @@ class JournalWriter:
     def close(self) -> None:
         """Seal the segment; a line that comes later opens another one. Never raises."""
         with self._lock:
+            if self._busy:
+                return  # a signal handler, while this very thread was making room
             self.check()
             if self.fault is not None:
                 self._recover()
             if self.fault is not None:
                 self._give_up()
-            self._seal()
+            while self._segment is not None:  # a signal handler may open another one meanwhile
+                self._seal()
             if self.mode != "memory":
                 self.write = _no_segment
 
@@ -143,32 +155,57 @@ class JournalWriter:
                 self._restore()
             elif self._segment.grow(len(line)) > self._segment_bytes:
                 self._roll()
-            self.write = self._segment.write if self._segment is not None else _no_segment
-            self.write(line)
+            self._put(line)
         except (OSError, ValueError, JournalError) as error:
             self._wait(line, error)
 
+    def _put(self, line: bytes) -> None:
+        """Append to a segment or window that is new, and only then let the other threads use it.
+
+        Raises: OSError or ValueError where the line cannot be appended.
+        """
+        segment = self._segment
+        if segment is None:
+            raise ValueError("no segment is open")
+        try:
+            segment.write(line)
+        except ValueError:  # longer than a first window
+            segment.grow(len(line))
+            segment.write(line)
+        self.write = segment.write
+        self.fault = None
+
     def _roll(self) -> None:
-        self._seal()
+        # The next one first: a writer that is killed in between has an open segment, and so its threads may have
+        # had numbers in their hands whose events nobody was promised.
+        old = self._segment
         self._open()
+        if old is not None:
+            self._close_sealed(old)
 
     def _wait(self, line: bytes, error: Exception) -> None:
-        """From now on keep lines in memory, and try the disk again every second."""
+        """Keep a line in memory that the disk did not take, unless another file can take it."""
         if getattr(error, "errno", None) == errno.EFBIG and self._segment is not None:
             with contextlib.suppress(OSError, ValueError, JournalError):
                 self._roll()  # the limit is on one file
-                self.write = self._segment.write
-                self.write(line)
+                self._put(line)
                 return
-        self.fault = _reason(error)
         self._ring.write(line)
+        self._stop(error)
+
+    def _stop(self, error: Exception) -> None:
+        """From now on keep lines in memory, and try the disk again every second."""
+        self.fault = _reason(error)
         self._next_try_ns = self._clock.monotonic_ns() + _RETRY_NS
         self.write = self._waiting_write
         self._tell(f"clew: {self.fault}; events wait in memory")
 
     def _waiting_write(self, line: bytes) -> int:
         self._ring.write(line)
-        if self._clock.monotonic_ns() >= self._next_try_ns:
+        if self.fault is None:  # another thread found room since this one looked
+            with self._lock:
+                self._drain()
+        elif self._clock.monotonic_ns() >= self._next_try_ns:
             with self._lock:
                 self._next_try_ns = self._clock.monotonic_ns() + _RETRY_NS
                 if not self._busy and self.fault is not None:
@@ -188,8 +225,16 @@ class JournalWriter:
         finally:
             self._busy = False
         self.fault = None
+        if self._segment is not None:
+            self.write = self._segment.write
         if old is not None:
             self._close_sealed(old)
+        self._drain()
+
+    def _drain(self) -> None:
+        """Write what waits in memory, if there is where to write it."""
+        if self._busy or self.fault is not None or self.mode == "memory":
+            return
         lines, lost = self._ring.take()
         for line in lines:
             self.append(line)
@@ -230,29 +275,35 @@ class JournalWriter:
         make_home(self.home)
         number = self.number + 1
         path = segment_path(self.home, self.id, number, self._clock.wall_ns())
+        while path.exists():  # Ctrl-C in the middle of this method can leave one behind
+            number += 1
+            path = segment_path(self.home, self.id, number, self._clock.wall_ns())
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        segment = create_segment(path, self.mode)
-        try:
-            segment.write(encode_mark(self._header(number)))
-        except BaseException:
-            segment.close()
-            path.unlink(missing_ok=True)
-            raise
-        self._segment, self.path, self.number = segment, path, number
-        self.write = segment.write
+        self._segment = create_segment(path, self.mode, first_line=encode_mark(self._header(number)))
+        self.path, self.number = path, number
 
     def _restore(self) -> None:
-        """Write the segment anew, with all that was appended to it, where somebody deleted it."""
+        """Write the segment anew, with all that was appended to it, where somebody deleted it.
+
+        Raises: OSError, ValueError or JournalError where that cannot be done; the lines then wait in memory.
+        """
         old, self._segment = self._segment, None
         if old is None:
             return
         content = old.content()
-        self.number -= 1
-        self._open()
         body = content[content.find(b"\n") + 1 :]
-        if body:
-            self.append(body)
-        old.close()
+        self.number -= 1
+        try:
+            self._open()
+            if body:
+                self._put(body)
+        except (OSError, ValueError, JournalError):
+            for line in body.splitlines(keepends=True):
+                self._ring.write(line)
+            raise
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                old.close()
 
     def _header(self, number: int) -> Header:
         return Header(
@@ -275,15 +326,8 @@ class JournalWriter:
             self._close_sealed(segment)
 
     def _close_sealed(self, segment: Segment) -> None:
-        mark = encode_mark(Seal(writer=self.id, last_seq=self._upcoming() - 1))
         with contextlib.suppress(OSError, ValueError):
-            try:
-                segment.write(mark)
-            except ValueError:
-                segment.grow(len(mark))
-                segment.write(mark)
-        with contextlib.suppress(OSError, ValueError):
-            segment.close()
+            segment.close(encode_mark(Seal(writer=self.id, last_seq=self._upcoming() - 1)))
 
     def _tell(self, message: str, *, again: bool = False) -> None:
         if not self._told or again:

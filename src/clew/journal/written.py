@@ -27,11 +27,19 @@ class WrittenSegment:
         with self._lock:
             if self._closed:
                 raise ValueError("the segment is closed")
-            written = os.pwrite(self._fd, line, self._size)
-            if written != len(line):
-                os.ftruncate(self._fd, self._size)
+            start, size = self._size, len(line)
+            # Taken before the call: the line of a signal handler that comes in during it must lie behind.
+            self._size = start + size
+            written = 0
+            try:
+                written = os.pwrite(self._fd, line, start)
+            finally:
+                if written != size and self._size == start + size:
+                    self._size = start
+                    if written:
+                        os.ftruncate(self._fd, start)
+            if written != size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._size += written
             return written
 
     def grow(self, needed_bytes: int) -> int:
@@ -42,18 +50,24 @@ class WrittenSegment:
     def use_spare(self) -> None:
         """Do nothing: a last word may still fit into the file's last block."""
 
-    def close(self) -> int:
-        """Stop taking lines and return the bytes used."""
+    def close(self, last_line: bytes = b"") -> int:
+        """Stop taking lines, put the last one behind them, and return the bytes used."""
         with self._lock:
-            if not self._closed:
-                self._closed = True
-                os.close(self._fd)
+            if self._fd >= 0:
+                try:
+                    if last_line and not self._closed:
+                        self.write(last_line)
+                finally:
+                    self._closed = True
+                    fd, self._fd = self._fd, -1
+                    os.close(fd)
             return self._size
 
     def abandon(self) -> None:
         """Let go of the file without touching it: it belongs to the parent of this forked process."""
         self._closed = True
-        os.close(self._fd)
+        fd, self._fd = self._fd, -1
+        os.close(fd)
 
     def unlinked(self) -> bool:
         """Say whether somebody deleted the file."""

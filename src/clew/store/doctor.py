@@ -9,6 +9,7 @@ import msgspec
 from clew.journal.layout import segment_name, segments
 from clew.journal.marks import Header
 from clew.journal.reader import SegmentReader, SegmentState, read_header, read_seal
+from clew.journal.tail import find_end
 from clew.model.events import decode_event
 from clew.store.liveness import life_of
 from clew.store.losses import holes_of, undeclared_of
@@ -16,7 +17,6 @@ from clew.store.repair import Repair, repair
 from clew.store.rows import SegmentRow
 from clew.store.scan import Scan
 from clew.store.surroundings import Surroundings, look_around
-from clew.store.tail import find_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,10 +10,10 @@ import msgspec
 from clew.journal.layout import journal_folder
 from clew.journal.marks import Seal, encode_mark
 from clew.journal.reader import read_header, read_seal
+from clew.journal.tail import find_end
 from clew.model.events import encode_event
 from clew.store.index import Index
 from clew.store.lock import only_one
-from clew.store.tail import find_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
