@@ -22,11 +22,10 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "journal",
         "config",  # settings are plain values: what is above may read them, none of it is read by them
         "store stream record",
-        "analyze export",
-        "view",  # what analyze laid out, drawn: terminal, SVG, PNG, HTML
+        "analyze export view",  # view draws what analyze laid out
         "workflow optimize integrations",
-        "testing",  # may use everything below the session, and nothing uses it
         "session",
+        "testing",  # may use everything up to the session, and nothing uses it
         "server",
         "cli __main__",
     )
