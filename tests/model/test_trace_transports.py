@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from clew.model.events import Event
+from clew.model.events import Event, encode_event
 from clew.model.trace import ExecutionTrace
 
 BEGIN = datetime(2026, 11, 21, tzinfo=UTC)
@@ -48,3 +48,13 @@ def test_numbers_that_json_does_not_have_survive_the_document() -> None:
         assert math.isnan(again.nodes[0].metrics["nan"])
         assert again.nodes[0].metrics["low"] == -math.inf
         assert [score.value for score in again.scores][1] == 1.5
+
+
+def test_the_events_of_an_indented_document_are_lines_again() -> None:
+    trace = trace_of(
+        ("workflow_started", {"name": "x", "inputs": {"a": [1]}}), ("note", {"text": "two\nlines", "b": {}})
+    )
+    again = ExecutionTrace.from_json(trace.to_json(indent=2))
+    assert [encode_event(event) for event in again.to_events()] == [
+        encode_event(e) for e in trace.to_events()
+    ]

@@ -10,7 +10,7 @@ import msgspec
 
 from clew.export.adopt import adopt
 from clew.export.contract import Exporter, Imported, Importer, ImportFile, nothing_found
-from clew.export.foreign import utc
+from clew.export.foreign import loads, raw, utc
 from clew.model.events import Event
 from clew.model.trace import ExecutionTrace, lean_node
 
@@ -51,7 +51,17 @@ def _indented(value: Any, *, levels: int) -> bytes:
 def _events(document: bytes) -> Iterator[Event]:
     for event in ExecutionTrace.from_json(document).to_events():
         event.timestamp = utc(event.timestamp)
+        event.data = _sound(event.data)
         yield event
+
+
+def _sound(data: msgspec.Raw) -> msgspec.Raw:
+    """Return a payload that decodes, for until now nobody has looked inside."""
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeError):
+        return raw(loads(bytes(data)))
+    return data
 
 
 def _read(file: ImportFile) -> Imported:

@@ -134,6 +134,8 @@ class ExecutionTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         """
         # Not strict, so that the texts `NaN` and `Infinity` are numbers again.
         trace = msgspec.json.decode(document, type=cls, strict=False)
+        for event in (*trace.boundaries, *trace.events):
+            event.data = _on_one_line(event.data)
         by_span: dict[str, list[Event]] = {}
         for event in trace.events:
             if event.span_id is not None:
@@ -219,6 +221,11 @@ def _written_score(score: Score) -> Score:
 
 def _read_score(score: Score) -> Score:
     return score if score.value is None else msgspec.structs.replace(score, value=_one_nan(score.value))
+
+
+def _on_one_line(data: msgspec.Raw) -> msgspec.Raw:
+    """Return a payload as a line of the log can hold it, for in an indented document it spans several."""
+    return msgspec.Raw(msgspec.json.format(data, indent=-1)) if b"\n" in bytes(data) else data
 
 
 def _one_nan(value: float) -> float:
