@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew.errors import ConfigError
@@ -161,6 +161,7 @@ filters = st.sampled_from(
 )  # shared by all examples, so that decisions remembered for one line meet other lines
 
 
+@settings(deadline=None)
 @given(filters, st.lists(st.one_of(lines_of_all_kinds(), st.binary(max_size=200)), max_size=6))
 def test_the_quick_look_decides_as_decoding_does(chosen: EventFilter, lines: list[bytes]) -> None:
     expected = []

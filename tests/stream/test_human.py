@@ -244,7 +244,7 @@ def assert_one_harmless_line(line: bytes) -> None:
         assert COLOUR.sub("", format_human(line, whole=whole, colour=True)) == text
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     data=st.dictionaries(field_names, json_values, max_size=5) | json_values,
     event=st.sampled_from(list(FAMILY_OF)) | st.text(),
@@ -263,7 +263,7 @@ def test_any_payload_is_one_printable_line(
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(), st.binary())
 def test_any_bytes_are_one_printable_line(line: bytes, payload: bytes) -> None:
     assert_one_harmless_line(line)
