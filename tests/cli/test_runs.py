@@ -52,7 +52,7 @@ def test_runs_are_listed_newest_first_and_those_inside_others_are_counted(call: 
 
 def test_a_line_has_status_durations_and_counts(call: Call, home: Path) -> None:
     lines = {line.split()[1]: line.split() for line in call("runs").out.splitlines()}
-    assert lines["NAME"] == ["ID", "NAME", "STATUS", "AGE", "DURATION", "NODES", "FAILED"]
+    assert lines["NAME"] == ["ID", "NAME", "STATUS", "AGE", "DURATION", "EXECS", "FAILED"]
     assert (lines["killed"][2], lines["killed"][-3:]) == ("interrupted", ["-", "3", "0"])
     assert (lines["agent"][2], lines["agent"][-2:]) == ("failed", ["3", "1"])
     assert (lines["nightly-calibration"][2], lines["nightly-calibration"][-2:]) == ("completed", ["19", "3"])

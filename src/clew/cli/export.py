@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 import click
 
 from clew.cli.destination import destination, refusals_named
-from clew.cli.options import home_option, home_to_read, json_option
+from clew.cli.options import home_option, json_option
 from clew.cli.output import TerminalStream, note, print_json
+from clew.cli.reading import read_trace
 from clew.export.formats import EXPORTERS, exporter
-from clew.store.store import Store
 from clew.view.durations import format_bytes
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def export(run: str, *, form: str, path: Path | None, as_json: bool, home: Path 
             "--json says what was written, so it needs -o PATH: without that the export itself is printed"
         )
     chosen = exporter(form)
-    store = Store(home_to_read(home))
-    trace = store.trace(store.resolve(run))
+    trace = read_trace(run, home)
     if path is None:
         _print(chosen, trace)
         return

@@ -162,10 +162,10 @@ def _failure(error: click.ClickException | ClewError | OSError) -> int:
             _say(_sentence(error.format_message()))
             return FAILED
         case UsageError():
-            _say(str(error))
+            _say(_sentence(str(error)))
             return BAD_USE
         case ClewError():
-            _say(str(error))
+            _say(_sentence(str(error)))
             return FAILED
         case BrokenPipeError() | OSError(errno=errno.EPIPE):
             _give_up_output()
@@ -177,9 +177,11 @@ def _failure(error: click.ClickException | ClewError | OSError) -> int:
 
 
 def _sentence(message: str) -> str:
-    """Return a message of click's as the rest of ours: small letter first, no full stop, on one line."""
+    """Return a message as what follows `clew:`: a small letter first, no full stop, on one line."""
     message = " ".join(message.split()).removesuffix(".")
-    return message[:1].lower() + message[1:]
+    message = message.replace("is not a valid integer range", "is not a whole number")
+    # A second small letter or a space tells a word from CLEW_HOME, `-o` and the like.
+    return message[:1].lower() + message[1:] if message[1:2].islower() or message[1:2] == " " else message
 
 
 def _where_to_look(error: click.UsageError) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +41,7 @@ STATUSES: Final = ("running", "completed", "failed", "interrupted")
     "-n",
     "--limit",
     type=click.IntRange(min=0),
+    metavar="N",
     help=f"How many to list, 0 for all.  [default: {DEFAULT_LIMIT}; with --json all]",
 )
 @click.option(
@@ -89,7 +89,7 @@ def _print_rows(page: Page, rows: Sequence[tuple[RunRow, int]], *, digits: int) 
         Column(title="STATUS"),
         Column(title="AGE", right=True),
         Column(title="DURATION", right=True, missable=1),
-        Column(title="NODES", right=True, missable=2),
+        Column(title="EXECS", right=True, missable=2),
     ]
     columns += [Column(title="FAILED", right=True, missable=2)] if any_failed else []
     columns += [Column(title="LOST", right=True, missable=1)] if any_lost else []
@@ -141,14 +141,11 @@ def in_families(rows: Sequence[RunRow]) -> list[tuple[RunRow, int]]:
 
 def unique_digits(run_ids: Sequence[str]) -> int:
     """Return how many digits tell these ids apart; at least those of the time."""
-    ordered = sorted(run_ids)
-    most = LEAST_ID_DIGITS
-    for one, other in pairwise(ordered):
-        shared = 0
-        while shared < min(len(one), len(other)) and one[shared] == other[shared]:
-            shared += 1
-        most = max(most, shared + 1)
-    return most
+    digits = LEAST_ID_DIGITS
+    longest = max(map(len, run_ids), default=0)
+    while digits < longest and len({run_id[:digits] for run_id in run_ids}) < len(run_ids):
+        digits += 1
+    return digits
 
 
 def _runs(count: int) -> str:

@@ -8,10 +8,10 @@ from typing import Final
 import click
 
 from clew.analyze.summary import MOST_LISTED, summarize
-from clew.cli.options import home_option, home_to_read, json_option, run_argument
+from clew.cli.options import home_option, json_option, run_argument
 from clew.cli.output import Page, print_json
+from clew.cli.reading import read_trace
 from clew.cli.summary import print_summary
-from clew.store.store import Store
 
 DEFAULT_SLOWEST: Final = 5
 DEFAULT_NODES: Final = 20
@@ -43,8 +43,7 @@ def show(run: str, *, slowest: int, nodes: int, stacks: bool, as_json: bool, hom
 
     RUN is the start of an id, a name, or latest, latest~1 (the one before) and so on.
     """
-    store = Store(home_to_read(home))
-    summary = summarize(store.trace(store.resolve(run)), most=max(slowest, MOST_LISTED))
+    summary = summarize(read_trace(run, home), most=max(slowest, MOST_LISTED))
     if as_json:
         print_json(summary)
         return

@@ -12,9 +12,9 @@ import msgspec
 
 from clew.analyze.times import measure_times
 from clew.cli.destination import destination
-from clew.cli.options import home_option, home_to_read, json_option, run_argument
+from clew.cli.options import home_option, json_option, run_argument
 from clew.cli.output import NARROWEST, Page, note, print_json
-from clew.store.store import Store
+from clew.cli.reading import read_trace
 from clew.view.terminal import timeline_text
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def timeline(
     RUN is the start of an id, a name, or latest. Prints bars that fit the window, unless a picture is asked for; of
     those several can be written at once.
     """
-    store = Store(home_to_read(home))
-    trace = store.trace(store.resolve(run))
+    trace = read_trace(run, home)
     written = [
         _write(trace, path, option=option)
         for option, path in (("--svg", svg), ("--png", png), ("--html", html))
