@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from clew.journal.layout import date_folders, journal_folder, segment_name, segments_in
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _MOST_BYTES: Final = 4 * 1024 * 1024
+_LOOK_NS: Final = 40_000_000
+"""How often to look for new segments: often enough for an event in one to be seen within 100 ms."""
 _ROOT_KEY: Final = b'"root_run_id":"'
 
 
@@ -47,20 +50,30 @@ class JournalFollower:
         self._known: set[str] = set()
         self._folders: dict[Path, int] = {}
         self._journal_ns = -1
+        self._next_look_ns = 0
         if not from_start:
             self._skip_what_is_there()
 
     def poll(self) -> list[bytes]:
-        """Return lines that are new since the last call: whole, in the order of each segment."""
-        self._discover()
+        """Return lines that are new since the last call: whole, in the order of each segment.
+
+        A thread that lets go of the GIL waits long for it beside busy ones, so a poll makes few system calls:
+        one for each open segment, and a look for new ones every now and then.
+        """
+        if monotonic_ns() >= self._next_look_ns:
+            self._discover()
         lines: list[bytes] = []
         for path, reader in list(self._readers.items()):
             new = reader.read(limit_bytes=_MOST_BYTES)
             if new:
                 lines += new if self._wants_all(path) else self._of_wanted_runs(new)
-            elif reader.state.seal is not None or not reader.path.exists():
-                del self._readers[path]
+            if reader.state.seal is not None:
+                self._drop(path)
+                self._next_look_ns = 0  # its writer may have begun another one
         return lines
+
+    def _drop(self, path: str) -> None:
+        self._readers.pop(path).close()
 
     def _wants_all(self, path: str) -> bool:
         if self._runs is None:
@@ -83,6 +96,7 @@ class JournalFollower:
 
     def _discover(self) -> None:
         """Find new segments, looking only into folders that changed."""
+        self._next_look_ns = monotonic_ns() + _LOOK_NS
         changed_ns = _mtime_ns(journal_folder(self._home))
         if changed_ns != self._journal_ns:
             self._journal_ns = changed_ns
@@ -96,7 +110,10 @@ class JournalFollower:
             for entry in segments_in(folder):
                 if entry.path not in self._known:
                     self._known.add(entry.path)
-                    self._readers[entry.path] = SegmentReader(Path(entry.path))
+                    self._readers[entry.path] = SegmentReader(Path(entry.path), keep_open=True)
+            for path, reader in list(self._readers.items()):
+                if not reader.path.exists():
+                    self._drop(path)
 
     def _skip_what_is_there(self) -> None:
         self._discover()
@@ -104,7 +121,7 @@ class JournalFollower:
             header = read_header(reader.path)
             done = read_seal(reader.path) is not None
             if done or header is None or is_alive(header.process) is False:
-                del self._readers[path]
+                self._drop(path)
                 continue
             if header.writer != self._own:
                 while reader.read():

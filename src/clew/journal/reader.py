@@ -43,9 +43,15 @@ class SegmentState(msgspec.Struct, kw_only=True):
 class SegmentReader:
     """Reads one segment from where it stopped the last time. Never raises for what the file contains."""
 
-    def __init__(self, path: Path, *, state: SegmentState | None = None) -> None:
+    def __init__(self, path: Path, *, state: SegmentState | None = None, keep_open: bool = False) -> None:
+        """Read `path` from where `state` stands.
+
+        keep_open: hold the file between reads, for a follower that reads many times a second. Call `close`.
+        """
         self.path = path
         self.state = state or SegmentState()
+        self._keep_open = keep_open
+        self._fd: int | None = None
 
     def read(self, *, limit_bytes: int = 32 * _CHUNK_BYTES, final: bool = False) -> list[bytes]:
         """Return whole lines that are new, without newlines, headers and seals left out.
@@ -55,15 +61,24 @@ class SegmentReader:
         file and where it is gone.
         """
         try:
-            fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        except OSError:
-            return []
-        try:
+            fd = self._open()
             return self._read(fd, limit_bytes, final=final)
         except OSError:
             return []
         finally:
-            os.close(fd)
+            if not self._keep_open:
+                self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _open(self) -> int:
+        if self._fd is None:
+            self._fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        return self._fd
 
     def _read(self, fd: int, limit_bytes: int, *, final: bool) -> list[bytes]:
         state = self.state
@@ -87,6 +102,8 @@ class SegmentReader:
                 continue
             self._sort(chunk[:whole], lines)
             state.offset += whole
+            if not final and (len(chunk) < size or b"\0" in chunk):
+                break  # that was all: each further look would let other threads in
         return lines
 
     def _whole_lines(self, chunk: bytes, *, final: bool) -> int:
