@@ -326,8 +326,10 @@ class JournalWriter:
             self._close_sealed(segment)
 
     def _close_sealed(self, segment: Segment) -> None:
+        threads = len(sys._current_frames()) - 1
+        mark = encode_mark(Seal(writer=self.id, last_seq=self._upcoming() - 1, in_flight=threads))
         with contextlib.suppress(OSError, ValueError):
-            segment.close(encode_mark(Seal(writer=self.id, last_seq=self._upcoming() - 1)))
+            segment.close(mark)
 
     def _tell(self, message: str, *, again: bool = False) -> None:
         if not self._told or again:

@@ -64,7 +64,9 @@ def undeclared_of(segments: Sequence[SegmentRow]) -> int:
     holes, _ = holes_of(segments)
     undeclared = max(0, count(holes) - sum(segment.declared for segment in segments))
     last = max(segments, key=lambda segment: segment.number)
-    if undeclared <= IN_FLIGHT and not last.sealed_by_writer and not any(_damaged(s) for s in segments):
+    seal = last.state.seal if last.sealed_by_writer else None
+    in_flight = IN_FLIGHT if seal is None else seal.in_flight
+    if undeclared <= in_flight and not any(_damaged(s) for s in segments):
         return 0
     return undeclared
 
