@@ -148,7 +148,8 @@ def test_fields_of_the_envelope_that_are_odd_are_kept(reading: Reading) -> None:
     line = event_line(1, level="warn", node_id=7, seq="x", host="h", data=[1])
     event = reading(line).runs[0].events[1]
     assert (event.level, event.node_id) == ("WARNING", None)
-    assert event.extra == {"node_id": 7, "seq": "x", "host": "h"}
+    assert event.extra == {"host": "h", "original_envelope": {"node_id": 7, "seq": "x"}}
+    assert decode_event(encode_event(event)) == event
     assert event.values() == {"value": [1]}
 
 
@@ -221,3 +222,10 @@ def test_the_message_does_not_repeat_escapes_of_a_terminal(reading: Reading) -> 
     with pytest.raises(ImportFormatError) as refused:
         reading(b"\x1b[31mred\x1b]0;title\x07", "trident")
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", str(refused.value))
+
+
+def test_no_field_can_take_the_place_of_one_in_the_envelope(reading: Reading) -> None:
+    line = event_line(1, **{"$extra": {"run_id": "../../etc", "writer": "w", "seq": 3}, "host": "h"})
+    event = reading(line).runs[0].events[1]
+    assert event.extra == {"host": "h", "original_envelope": {"$extra": json.loads(line)["$extra"]}}
+    assert decode_event(encode_event(event)) == event

@@ -33,6 +33,8 @@ def event_of_line(line: memoryview) -> Event | None:
     event = decode_event(line)
     if event is None or not event.run_id or not event.event or event.level not in _LEVELS:
         return None
+    if event.extra is not None and not _ENVELOPE.isdisjoint(event.extra):
+        return None  # written again, they would take the place of the envelope's own fields
     try:
         event.timestamp = utc(event.timestamp)
         _decode(event.data)
@@ -76,23 +78,28 @@ def event_of(fields: dict[str, Any]) -> Event | None:
     ):
         return None
     extra = {field: value for field, value in fields.items() if field not in _ENVELOPE}
+    odd: dict[str, Any] = {"$extra": extra.pop("$extra")} if "$extra" in extra else {}
     event = Event(timestamp=timestamp, run_id=run_id, event=name)
     for field in _TEXTS:
         value = fields.get(field)
         if isinstance(value, str):
             setattr(event, field, value)
         elif value is not None:
-            extra[field] = value
+            odd[field] = value
     level, seq, data = fields.get("level"), fields.get("seq"), fields.get("data")
     if isinstance(level, str):
         event.level = _LEVELS.get(level.upper(), level)
     elif level is not None:
-        extra["level"] = level
+        odd["level"] = level
     if isinstance(seq, int) and not isinstance(seq, bool):
         event.seq = seq
     elif seq is not None:
-        extra["seq"] = seq
+        odd["seq"] = seq
     if data is not None:
         event.data = raw(data)
+    if odd:
+        extra["original_envelope"] = (
+            odd  # under their own names they would stand where the envelope's fields do
+        )
     event.extra = extra or None
     return event
