@@ -6,14 +6,17 @@ import math
 import statistics
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew.analyze.statistics import percentile, rounded_mean, summarize_numbers
 
 DURATIONS = st.lists(st.integers(0, 10**15), min_size=2, max_size=60)
 
+ANY_SPEED = settings(deadline=None)  # a busy machine is no failure
 
+
+@ANY_SPEED
 @given(DURATIONS)
 def test_percentiles_are_those_of_the_standard_library(values: list[int]) -> None:
     values.sort()
@@ -23,6 +26,7 @@ def test_percentiles_are_those_of_the_standard_library(values: list[int]) -> Non
         assert percentile(values, percent) == expected
 
 
+@ANY_SPEED
 @given(DURATIONS)
 def test_the_ends_of_the_percentiles_are_the_smallest_and_the_largest(values: list[int]) -> None:
     values.sort()
@@ -34,6 +38,7 @@ def test_every_percentile_of_one_value_is_that_value_and_of_nothing_is_unknown()
     assert percentile([], 50) is None
 
 
+@ANY_SPEED
 @given(DURATIONS)
 def test_the_mean_is_rounded_half_up(values: list[int]) -> None:
     expected = math.floor(Fraction(sum(values), len(values)) + Fraction(1, 2))
@@ -44,6 +49,7 @@ def test_the_mean_of_nothing_is_unknown() -> None:
     assert rounded_mean(0, 0) is None
 
 
+@ANY_SPEED
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1))
 def test_a_metric_is_aggregated_as_the_standard_library_would(values: list[float]) -> None:
     found = summarize_numbers(values)

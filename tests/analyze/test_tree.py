@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew.analyze.tree import NO_PARENT, build_tree
 from clew.model.records import NodeExecution
 from tests.analyze.generated_runs import calibration, interrupted
+
+ANY_SPEED = settings(deadline=None)  # a busy machine is no failure
 
 
 def nodes_with_parents(parents: list[int | None]) -> list[NodeExecution]:
@@ -41,6 +43,7 @@ def test_an_execution_whose_parent_is_lost_stands_at_the_top_as_an_orphan() -> N
     assert all(tree.parents[position] == NO_PARENT for position in tree.orphans)
 
 
+@ANY_SPEED
 @given(st.lists(st.none() | st.integers(0, 14), max_size=12))
 def test_any_links_between_executions_make_a_tree(parents: list[int | None]) -> None:
     """Parents that do not exist, that come later, that are the execution itself, and circles of any length."""

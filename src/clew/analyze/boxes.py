@@ -7,6 +7,7 @@ of them failed, so that nothing goes unseen and no picture grows with the run.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,13 +15,15 @@ import msgspec
 from clew.analyze.lanes import Lanes, assign_lanes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from clew.model.trace import ExecutionTrace
 
 _DENSITY_STEPS: Final = 4
 """Neighbouring blocks stay apart where one is busier than the other by such a step."""
+_REFINEMENTS: Final = 4
+"""Attempts to show more, where twice the column made far fewer boxes than there may be."""
 _BOXES_A_ROW: Final = 3
 """What a row comes to at least: a block, something wide, and a block again."""
 
@@ -99,17 +102,15 @@ def lay_out(
     lanes = assign_lanes(trace)
     most_rows = max(1, min(most_rows, most_boxes // _BOXES_A_ROW))
     rows = _by_row(lanes, most_rows)
-    column_ns = max(1, -(-lanes.span_ns // columns))
-    while True:
-        boxes = [
+
+    def draw(column_ns: int) -> list[Box]:
+        return [
             box
             for row, members in enumerate(rows)
             for box in _boxes_of_row(trace, lanes, members, row=row, column_ns=column_ns, most_rows=most_rows)
         ]
-        if len(boxes) <= most_boxes or column_ns > lanes.span_ns:
-            break
-        # Halving the columns at least halves the blocks; where there are far too many, take the long step at once.
-        column_ns *= max(2, len(boxes) // most_boxes)
+
+    column_ns, boxes = _finest(draw, -(-lanes.span_ns // columns), lanes.span_ns, most_boxes=most_boxes)
     return Timeline(
         origin=lanes.origin,
         span_ns=lanes.span_ns,
@@ -120,6 +121,29 @@ def lay_out(
         column_ns=column_ns,
         rows_folded=max(0, lanes.height - most_rows),
     )
+
+
+def _finest(
+    draw: Callable[[int], list[Box]], column_ns: int, span_ns: int, *, most_boxes: int
+) -> tuple[int, list[Box]]:
+    """Return the narrowest column, from the one given, with which the boxes are few enough, and the boxes."""
+    too_fine = 0
+    boxes = draw(column_ns)
+    while len(boxes) > most_boxes and column_ns <= span_ns:
+        # Where there are far too many, take the long step at once.
+        too_fine = column_ns
+        column_ns *= max(2, len(boxes) // most_boxes)
+        boxes = draw(column_ns)
+    for _ in range(_REFINEMENTS if too_fine else 0):
+        if len(boxes) * 4 > most_boxes * 3:
+            break
+        between = math.isqrt(too_fine * column_ns)
+        attempt = draw(between)
+        if len(attempt) > most_boxes:
+            too_fine = between
+        else:
+            column_ns, boxes = between, attempt
+    return column_ns, boxes
 
 
 def _by_row(lanes: Lanes, most_rows: int) -> list[list[int]]:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from clew.analyze.times import measure_times
 from clew.analyze.tree import NO_PARENT, Tree, build_tree
 
 if TYPE_CHECKING:
-    from clew.model.records import NodeExecution
+    from clew.analyze.times import Times
     from clew.model.trace import ExecutionTrace
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Lanes(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,64 +44,24 @@ class Lanes(msgspec.Struct, frozen=True, kw_only=True):
 def assign_lanes(trace: ExecutionTrace) -> Lanes:
     """Give every execution of a trace its row. O(n log n); no recursion, so any depth will do."""
     tree = build_tree(trace.nodes)
-    origin = _origin(trace)
-    starts, ends = _times(trace, origin)
-    slack = _clock_step(trace.nodes)
-    rows, height = _rows(tree, starts, ends, slack_ns=slack)
-    _trim(rows, starts, ends)
-    span_ns = max([1, *ends, _end_of_run(trace, origin)])
+    times = measure_times(trace)
+    rows, height = _rows(tree, times)
+    starts, ends = times.starts.copy(), times.ends.copy()
+    _trim(rows, starts, ends, slack_ns=times.step_ns)
     return Lanes(
-        origin=origin, span_ns=span_ns, starts=starts, ends=ends, rows=rows, height=height, tree=tree
+        origin=times.origin,
+        span_ns=max(times.span_ns, max(ends, default=0)),
+        starts=starts,
+        ends=ends,
+        rows=rows,
+        height=height,
+        tree=tree,
     )
 
 
-def _origin(trace: ExecutionTrace) -> datetime | None:
-    known = [moment for node in trace.nodes if (moment := node.started_at or node.ended_at) is not None]
-    if trace.started_at is not None:
-        known.append(trace.started_at)
-    return min(known, default=trace.last_event_at)
-
-
-def _since(moment: datetime | None, origin: datetime | None) -> int:
-    if moment is None or origin is None:
-        return 0
-    return (moment - origin) // _MICROSECOND * 1000
-
-
-def _end_of_run(trace: ExecutionTrace, origin: datetime | None) -> int:
-    if trace.started_at is not None and trace.duration_ns is not None:
-        return _since(trace.started_at, origin) + trace.duration_ns
-    return _since(trace.last_event_at, origin)
-
-
-def _times(trace: ExecutionTrace, origin: datetime | None) -> tuple[list[int], list[int]]:
-    last = _since(trace.last_event_at, origin)
-    starts: list[int] = []
-    ends: list[int] = []
-    for node in trace.nodes:
-        start = _since(node.started_at or node.ended_at, origin)
-        if node.duration_ns is not None:
-            end = start + node.duration_ns
-        elif node.ended_at is not None:
-            end = _since(node.ended_at, origin)
-        else:
-            end = last
-        starts.append(start)
-        ends.append(max(start, end))
-    return starts, ends
-
-
-def _clock_step(nodes: list[NodeExecution]) -> int:
-    """Return by how much a start may be too early: the log has microseconds, other systems only milliseconds."""
-    for node in nodes:
-        if node.started_at is not None and node.started_at.microsecond % 1000:
-            return 1_000
-    return 1_000_000
-
-
-def _rows(tree: Tree, starts: list[int], ends: list[int], *, slack_ns: int) -> tuple[list[int], int]:
+def _rows(tree: Tree, times: Times) -> tuple[list[int], int]:
     """Return each execution's row and the number of rows: sizes of the blocks from below, places from above."""
-    blocks = _Blocks(starts, ends, slack_ns=slack_ns)
+    blocks = _Blocks(times)
     height = 0
     for position in [*reversed(tree.order), NO_PARENT]:
         below = tree.children.get(position)
@@ -113,7 +72,7 @@ def _rows(tree: Tree, starts: list[int], ends: list[int], *, slack_ns: int) -> t
             height = stacked
         else:
             blocks.enclose(position, below, rows_below=stacked)
-    rows = [0] * len(starts)
+    rows = [0] * len(times.starts)
     for position in tree.order:
         parent = tree.parents[position]
         above = 0 if parent == NO_PARENT else rows[parent] + 1
@@ -124,12 +83,12 @@ def _rows(tree: Tree, starts: list[int], ends: list[int], *, slack_ns: int) -> t
 class _Blocks:
     """For each execution the block that holds it and all that lies in it: its time, its rows, its place."""
 
-    def __init__(self, starts: list[int], ends: list[int], *, slack_ns: int) -> None:
-        self.first = starts.copy()
-        self.last = ends.copy()
-        self.heights = [1] * len(starts)
-        self.offsets = [0] * len(starts)
-        self._slack_ns = slack_ns
+    def __init__(self, times: Times) -> None:
+        self.first = times.starts.copy()
+        self.last = times.ends.copy()
+        self.heights = [1] * len(self.first)
+        self.offsets = [0] * len(self.first)
+        self._slack_ns = times.step_ns
 
     def enclose(self, position: int, below: list[int], *, rows_below: int) -> None:
         self.heights[position] = 1 + rows_below
@@ -160,15 +119,20 @@ class _Blocks:
         return tops[-1]
 
 
-def _trim(rows: list[int], starts: list[int], ends: list[int]) -> None:
+def _trim(rows: list[int], starts: list[int], ends: list[int], *, slack_ns: int) -> None:
     """Take back the overlap that the clock's step allowed, so that no two executions share a row and a moment."""
-    reached: dict[int, int] = {}
+    before: dict[int, tuple[int, int]] = {}
     by_end = sorted(
         range(len(rows)), key=ends.__getitem__
     )  # so that what takes no time comes before what does
     for position in sorted(by_end, key=starts.__getitem__):
         row = rows[position]
-        start = max(starts[position], reached.get(row, starts[position]))
-        starts[position] = start
-        ends[position] = max(ends[position], start)
-        reached[row] = ends[position]
+        start, end = starts[position], ends[position]
+        begun, reached = before.get(row, (start, start))
+        if start < reached <= start + slack_ns:
+            start = reached
+        elif start < reached:
+            # It ended where the one before it began, and is by the clock's step too late.
+            start = end = begun
+        starts[position], ends[position] = start, max(start, end)
+        before[row] = (begun if start == end == begun else start, max(reached, ends[position]))
