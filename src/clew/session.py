@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from clew.config import load_settings
 from clew.journal.writer import JournalWriter
 from clew.model.ids import new_run_id, new_span_prefix, new_writer_id
+from clew.model.levels import FAMILIES
 from clew.record.clock import SystemClock
 from clew.record.context import ambient, current
 from clew.record.noop import NOOP_SPAN, NoopSpan
@@ -46,7 +47,7 @@ class Session:
     def __init__(self) -> None:
         self._settings: Settings | None = None
         self._recorder: Recorder | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may begin a run while its thread makes the recorder
 
     @property
     def settings(self) -> Settings:
@@ -68,7 +69,8 @@ class Session:
         if self._recorder is None and self.settings.enabled:
             with self._lock:
                 if self._recorder is None:
-                    self._recorder = self._new_recorder(self.settings)
+                    made = self._new_recorder(self.settings)
+                    self._recorder = self._recorder or made
         return self._recorder
 
     def _new_recorder(self, settings: Settings) -> Recorder:
@@ -142,12 +144,12 @@ class Session:
 
     def after_fork_in_child(self) -> None:
         """Go on with a writer of one's own, and leave to the parent what is the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         recorder = self._recorder
         if recorder is None:
             return
         with contextlib.suppress(Exception):
-            disown(current.get())
+            disown(recorder)
             recorder.writer.abandon()
             recorder.renew_writer()
             if self.settings.fsync == "interval":
@@ -183,7 +185,7 @@ def run(name: str, *, kind: str | None = None, **attributes: Any) -> Run | NoopR
     recorder = session.recorder()
     if recorder is None:
         return NoopRun(name)
-    start = {
+    start: dict[str, Any] = {
         field: attributes.pop(field) for field in ("thread_id", "params", "inputs") if field in attributes
     }
     return Run(recorder, name, kind=kind, start=start, attributes=attributes)
@@ -213,14 +215,14 @@ def event(name: str, /, *, level: str = "INFO", node: str | None = None, **data:
     Does nothing outside a run. Never raises.
     """
     place = current.get() or ambient.find()
-    if place is not None and place.run.sampled:
+    if place is not None and (place.run.sampled or (type(name) is str and name in FAMILIES["resource"])):
         place.run.recorder.event(place, name, data, level=level, node=node)
 
 
 def add_metric(name: str, value: float, /) -> None:
     """Record a number of the span that is open here, or else of the run. Does nothing outside a run."""
     place = current.get() or ambient.find()
-    if place is not None and place.run.sampled:
+    if place is not None:  # counters are never sampled
         place.run.recorder.event(place, "metric_recorded", {"name": name, "value": value})
 
 

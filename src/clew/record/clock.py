@@ -28,12 +28,14 @@ class Stamper:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._offset_ns = clock.wall_ns() - clock.monotonic_ns()
-        self.millisecond: tuple[int, str] = (0, "")
+        wall_ns, now_ns = clock.wall_ns(), clock.monotonic_ns()
+        self._offset_ns = wall_ns - now_ns
+        self.millisecond: tuple[int, str]
         """Where the current millisecond began on the monotonic clock, and its text.
 
         One tuple, replaced whole, so that another thread never sees half of a change.
         """
+        self.advance(now_ns)
 
     def __call__(self, monotonic_ns: int) -> str:
         """Return the beginning of a line written at that instant."""

@@ -92,6 +92,10 @@ class Ambient:
         runs = self._runs
         return runs[0] if runs else self.inherited
 
+    def open_runs(self) -> list[Scope]:
+        """Return the open runs of this process, outermost first."""
+        return list(self._runs)
+
     def forget(self) -> None:
         """Forget everything; for tests."""
         self._runs.clear()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+import contextlib
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from clew.journal.blobs import write_blob
-from clew.record.plain import SUMMARY, WHOLE, Plain
+from clew.record.plain import SUMMARY, WHOLE, Limits, Plain, safe_str
 from clew.record.redact import SHORTEST_SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from clew.record.redact import Redactor
@@ -19,32 +20,38 @@ if TYPE_CHECKING:
 Capture = Literal["none", "summary", "full"]
 encode_json: Final = msgspec.json.Encoder().encode
 _PREVIEW_CHARS: Final = 200
-
+_MESSAGE: Final = msgspec.structs.replace(WHOLE, text_chars=10_000)
 
 _QUICK: Final = frozenset({int, bool, type(None)})
+_QUICK_CHARS: Final = 4096
 
 
-def quick_fields(values: dict[str, Any], plain_names: Collection[str]) -> str | None:
-    """Return plain attributes as JSON text; None where anything about them needs a closer look.
+class Quick(Protocol):
+    """What the quick way asks: names that hold no secrets, and whether a text holds one."""
 
-    plain_names: names that are known to hold no secrets.
-    """
-    for name, value in values.items():
-        if name not in plain_names:
-            return None
-        kind = type(value)
-        if kind is str:
-            if len(value) >= SHORTEST_SECRET:
-                return None
-        elif kind is float:
-            if value - value != 0:  # NaN or infinite
-                return None
-        elif kind not in _QUICK:
-            return None
+    plain_names: set[str]
+    clean: Callable[[str], tuple[str, int]]
+
+
+def quick_fields(values: dict[str, Any], recorder: Quick) -> str | None:
+    """Return plain attributes as JSON text; None where anything about them needs a closer look."""
     try:
-        return encode_json(values).decode()
-    except (OverflowError, UnicodeEncodeError):  # a huge number, a lone surrogate
-        return None
+        if not recorder.plain_names.issuperset(values):
+            return None
+        for value in values.values():
+            kind = type(value)
+            if kind is str:
+                if len(value) >= SHORTEST_SECRET and recorder.clean(value)[1]:
+                    return None
+            elif kind is float:
+                if value - value != 0:  # NaN or infinite
+                    return None
+            elif kind not in _QUICK:
+                return None
+        text = encode_json(values).decode()
+        return text if len(text) <= _QUICK_CHARS else None
+    except (OverflowError, UnicodeEncodeError, RuntimeError):
+        return None  # a huge number, a lone surrogate, another thread that adds one more
 
 
 class Encoded(NamedTuple):
@@ -74,41 +81,60 @@ class ValueEncoder:
         self.capture = capture
         self._inline_limit = inline_limit_bytes
         self._max_payload = max_payload_bytes
+        longest = max(inline_limit_bytes, max_payload_bytes)
+        self._whole: Limits = msgspec.structs.replace(WHOLE, text_chars=longest)
 
     def fields(self, values: Mapping[str, object]) -> Encoded:
         """Encode attributes or the data of an event: an object with each field whole, secrets removed."""
-        plain = Plain(self._redactor)
-        data = plain.fields(values)
+        plain = Plain(self._redactor, self._whole)
+        data: dict[str, Any] = {}
         truncated: list[tuple[str, int, int]] = []
-        for name, value in data.items():
-            if type(value) in {str, list, dict}:
-                data[name] = self._within_limit(name, value, truncated)
+        for name, value in list(values.items()):
+            plain.left_out = 0
+            for clean_name, clean in plain.fields({name: value}).items():
+                kept = clean
+                if type(clean) in {str, list, dict}:
+                    kept = self._within_limit(clean_name, clean, truncated, left_out=plain.left_out)
+                data[clean_name if clean_name not in data else f"{clean_name} #{len(data)}"] = kept
         return Encoded(encode_json(data).decode(), plain.redacted, truncated)
+
+    def texts(self, values: Mapping[str, object]) -> Encoded:
+        """Encode what must stay text, such as an error's message: a long one is cut, never stored elsewhere."""
+        data: dict[str, str] = {}
+        redacted: list[str] = []
+        truncated: list[tuple[str, int, int]] = []
+        for name, value in values.items():
+            text = value if type(value) is str else safe_str(value)
+            plain = Plain(self._redactor, _MESSAGE)
+            data[name] = plain.text(text)
+            redacted += plain.redacted
+            if plain.left_out:
+                truncated.append((name, len(text), len(text) - plain.left_out))
+        return Encoded(encode_json(data).decode(), redacted, truncated)
 
     def payload(self, name: str, value: object, *, capture: Capture | None = None) -> Encoded | None:
         """Encode inputs or outputs as the capture setting wants them; None where it wants none."""
         mode = capture or self.capture
         if mode == "none":
             return None
-        plain = Plain(self._redactor, WHOLE if mode == "full" else SUMMARY)
-        data = plain.value({name: value})
-        data = data[name] if isinstance(data, dict) and name in data else data
+        plain = Plain(self._redactor, self._whole if mode == "full" else SUMMARY)
+        data = plain.value(value)
         truncated: list[tuple[str, int, int]] = []
-        data = self._within_limit(name, data, truncated)
+        left_out = plain.left_out if mode == "full" else 0
+        data = self._within_limit(name, data, truncated, left_out=left_out)
         return Encoded(encode_json(data).decode(), plain.redacted, truncated)
 
-    def _within_limit(self, name: str, value: Any, truncated: list[tuple[str, int, int]]) -> Any:
+    def _within_limit(
+        self, name: str, value: Any, truncated: list[tuple[str, int, int]], *, left_out: int
+    ) -> Any:
         """Return the value, or a reference to where it is stored if it is too large for a line."""
         content = encode_json(value)
-        size = len(content)
+        size = len(content) + left_out
         if size <= self._inline_limit:
             return value
         preview = content[:_PREVIEW_CHARS].decode("utf-8", errors="replace")
         if size <= self._max_payload and self._home is not None:
-            try:
+            with contextlib.suppress(Exception):
                 return {"$blob": write_blob(self._home, content), "bytes": size, "preview": preview}
-            except Exception:
-                truncated.append((name, size, len(preview)))
-                return {"$cut": size, "preview": preview}
         truncated.append((name, size, len(preview)))
         return {"$cut": size, "preview": preview}

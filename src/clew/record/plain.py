@@ -7,11 +7,14 @@ readable stand-in.
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import math
+import os
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 _LARGEST_INT: Final = 2**63 - 1
 _REPR_CHARS: Final = 200
+_SEARCHED_BEYOND: Final = 8192
+"""A text is searched for secrets this much further than it is kept, so that none hides across the cut."""
+_FLAG_CHARS: Final = 64
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +44,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Items of the whole value."""
 
 
-WHOLE: Final = Limits(text_chars=256 * 1024 * 1024, items=10_000_000, depth=100, total_items=10_000_000)
+WHOLE: Final = Limits(text_chars=16 * 1024 * 1024, items=2_000_000, depth=100, total_items=2_000_000)
+"""Bounded all the same: what takes longer than that to write down holds up the program."""
+NAME: Final = Limits(text_chars=1000, items=0, depth=0, total_items=0)
 SUMMARY: Final = Limits(text_chars=200, items=10, depth=4, total_items=200)
 
 
@@ -52,6 +60,8 @@ class Plain:
         self._items = 0
         self.redacted: list[str] = []
         """Where secrets stood: field names, or `value` for one found by its look."""
+        self.left_out = 0
+        """Characters and bytes beyond the limit of one text."""
 
     def fields(self, values: Mapping[str, object]) -> dict[str, Any]:
         """Return named values as plain data, secrets found by their names too."""
@@ -62,7 +72,7 @@ class Plain:
         try:
             return self._value(value, depth)
         except (Exception, RecursionError) as error:
-            return f"<{_type_name(value)}: {type(error).__name__} while it was recorded>"
+            return f"<{_type_name(value)}: {_type_name(error)} while it was recorded>"
 
     def _value(self, value: object, depth: int) -> Any:
         kind = type(value)
@@ -80,93 +90,144 @@ class Plain:
             return self._bytes(bytes(value))
         if isinstance(value, Enum):
             return self.value(value.value, depth)
-        if isinstance(value, Mapping):
-            return self._collection(value, depth)
-        if isinstance(value, Sequence | AbstractSet):
+        if isinstance(value, Mapping | Sequence | AbstractSet):
             return self._collection(value, depth)
         return self._object(value, depth)
 
-    def text(self, value: str) -> str:
+    def text(self, value: str, most: int | None = None) -> str:
         """Return a text that JSON can carry: secrets removed, lone surrogates spelt out, shortened if asked."""
-        clean, count = self._redactor.clean(value)
+        most = self._limits.text_chars if most is None else most
+        length = len(value)
+        clean, count = self._redactor.clean(value if length <= most else value[: most + _SEARCHED_BEYOND])
         if count:
             self.redacted += ["value"] * count
         if not clean.isascii():
             clean = clean.encode("utf-8", "backslashreplace").decode()
-        most = self._limits.text_chars
-        if len(clean) > most:
-            return f"{clean[:most]}… ({len(clean)} characters)"
-        return clean
+        if length <= most:
+            return clean
+        self.left_out += length - most
+        return f"{clean[:most]}… ({length} characters)"
 
     def _bytes(self, value: bytes) -> str:
         most = self._limits.text_chars
         if len(value) > most:
+            self.left_out += len(value)
             return f"<{len(value)} bytes>"
+        if self._redactor.clean(value.decode("latin-1"))[1]:
+            return self.text(value.decode("utf-8", "backslashreplace"))
         return f"base64:{base64.b64encode(value).decode()}"
 
-    def _collection(self, value: Mapping[Any, Any] | Sequence[Any] | AbstractSet[Any], depth: int) -> Any:
+    def _collection(
+        self,
+        value: Mapping[Any, Any] | Sequence[Any] | AbstractSet[Any],
+        depth: int,
+        *,
+        owner: object = None,
+    ) -> Any:
+        """Return the plain form of a collection, or of an owner's fields."""
+        whose = value if owner is None else owner
         if depth >= self._limits.depth:
-            return f"<{_type_name(value)} of {len(value)}, nested deeper than {self._limits.depth}>"
-        if id(value) in self._inside:
-            return f"<{_type_name(value)}: contains itself>"
-        self._inside.add(id(value))
+            return f"<{_type_name(whose)} of {len(value)}, nested deeper than {self._limits.depth}>"
+        if id(whose) in self._inside:
+            return f"<{_type_name(whose)}: contains itself>"
+        self._inside.add(id(whose))
         try:
             if isinstance(value, Mapping):
                 return self._mapping(value, depth)
             return self._sequence(value, depth)
         finally:
-            self._inside.discard(id(value))
+            self._inside.discard(id(whose))
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         plain: dict[str, Any] = {}
-        for count, (key, item) in enumerate(value.items()):
-            if count >= self._limits.items or self._items > self._limits.total_items:
-                plain["…"] = f"{len(value) - count} more"
-                break
-            self._items += 1
+        # Taken in one step: another thread may change the mapping meanwhile.
+        entries = list(islice(value.items(), self._room()))
+        self._items += len(entries)
+        for key, item in entries:
             name = self.text(key if type(key) is str else self._key(key))
+            if name in plain:
+                name = f"{name} #{len(plain)}"  # 1 and "1" are two keys
             if self._redactor.secret_name(name) and not _harmless(name, item):
                 self.redacted.append(name)
                 plain[name] = REDACTED
             else:
                 plain[name] = self.value(item, depth + 1)
+        if len(value) > len(entries):
+            plain["…"] = f"{len(value) - len(entries)} more"
         return plain
 
     def _key(self, key: object) -> str:
         if key is None or isinstance(key, bool | int | float):
             return str(self._value(key, 0))
-        return key if isinstance(key, str) else _safe_repr(key)
+        if isinstance(key, bytes):
+            return key.decode("utf-8", "backslashreplace")
+        return str.__str__(key) if isinstance(key, str) else self._shown(key)
 
     def _sequence(self, value: Sequence[Any] | AbstractSet[Any], depth: int) -> list[Any]:
         plain: list[Any] = []
-        for count, item in enumerate(value):
-            if count >= self._limits.items or self._items > self._limits.total_items:
-                plain.append(f"… {len(value) - count} more")
-                break
+        # Lists stay what they are when another thread appends; what else there is may complain.
+        items = value if isinstance(value, list | tuple | range) else list(islice(value, self._room()))
+        is_pair = isinstance(value, tuple) and len(value) == 2  # as headers come: ("Authorization", "...")
+        secret: str | None = None
+        for item in islice(items, self._room()):
             self._items += 1
+            if secret is not None and isinstance(item, str | bytes):
+                self.redacted.append(secret)
+                plain.append(REDACTED)
+                secret = None
+                continue
             plain.append(self.value(item, depth + 1))
+            secret = self._name_before(item, is_pair=is_pair) if type(item) in {str, bytes} else None
+        if len(value) > len(plain):
+            plain.append(f"… {len(value) - len(plain)} more")
         return plain
+
+    def _name_before(self, item: str | bytes, *, is_pair: bool) -> str | None:
+        """Return the name, where what follows it in a sequence is its secret: `--token`, `...`."""
+        if len(item) > _FLAG_CHARS:
+            return None
+        name = item.decode("latin-1") if isinstance(item, bytes) else item
+        if (is_pair or name.startswith("--")) and self._redactor.secret_name(name):
+            return name
+        return None
+
+    def _room(self) -> int:
+        return max(0, min(self._limits.items, self._limits.total_items - self._items))
 
     def _object(self, value: object, depth: int) -> Any:
         if isinstance(value, BaseException):
-            return self.text(f"{type(value).__name__}: {safe_str(value)}")
+            return self.text(f"{_type_name(value)}: {safe_str(value)}")
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return self._collection(
-                {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}, depth
-            )
+            fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+            return self._collection(fields, depth, owner=value)
         if isinstance(value, msgspec.Struct):
-            return self._collection(msgspec.structs.asdict(value), depth)
-        for convert in ("model_dump", "tolist", "isoformat", "item"):
-            # pydantic, numpy and pandas, dates: known by what they can do, none of them is imported.
-            method = getattr(value, convert, None)
-            if callable(method) and not isinstance(value, type) and _small(value):
-                return self.value(method(), depth + 1) if depth < self._limits.depth else _safe_repr(value)
+            return self._collection(msgspec.structs.asdict(value), depth, owner=value)
+        if isinstance(value, int):
+            return self._value(int(value), depth)
+        if isinstance(value, float):
+            return number(float(value))
+        if isinstance(value, os.PathLike):
+            return self.value(os.fspath(value), depth)
+        if not isinstance(value, type) and depth < self._limits.depth and _small(value):
+            for convert in ("model_dump", "tolist", "isoformat"):
+                # pydantic, numpy and pandas, dates: known by what they can do, none of them is imported.
+                with contextlib.suppress(Exception):
+                    method = getattr(value, convert, None)
+                    if callable(method):
+                        return self.value(method(), depth + 1)
         shape = getattr(value, "shape", None)
         if isinstance(shape, tuple):
-            return f"<{_type_name(value)} {'x'.join(map(str, shape))}>"
-        if isinstance(value, int):
-            return int(value)
-        return self.text(_safe_repr(value))
+            return self.text(f"<{_type_name(value)} {'x'.join(map(str, shape))}>", _REPR_CHARS)
+        return self._shown(value)
+
+    def _shown(self, value: object) -> str:
+        if type(value).__repr__ is object.__repr__:
+            return f"<{_type_name(value)}>"  # an address says nothing and differs from run to run
+        try:
+            text = str.__str__(repr(value))
+        except Exception as error:
+            return f"<{_type_name(value)}: {_type_name(error)} in __repr__>"
+        return self.text(text, _REPR_CHARS)
 
 
 def number(value: float) -> float | str:
@@ -179,23 +240,16 @@ def number(value: float) -> float | str:
 def safe_str(value: object) -> str:
     """Return `str(value)`, or a stand-in where that raises."""
     try:
-        return str(value)
+        return str.__str__(str(value))
     except Exception as error:
-        return f"<{_type_name(value)}: {type(error).__name__} in __str__>"
-
-
-def _safe_repr(value: object) -> str:
-    if type(value).__repr__ is object.__repr__:
-        return f"<{_type_name(value)}>"  # an address says nothing and differs from run to run
-    try:
-        text = repr(value)
-    except Exception as error:
-        return f"<{_type_name(value)}: {type(error).__name__} in __repr__>"
-    return text if len(text) <= _REPR_CHARS else f"{text[:_REPR_CHARS]}… ({len(text)} characters)"
+        return f"<{_type_name(value)}: {_type_name(error)} in __str__>"
 
 
 def _type_name(value: object) -> str:
-    return type(value).__name__
+    try:
+        return str(type(value).__name__)
+    except Exception:
+        return "object"  # a metaclass can do anything
 
 
 def _big(value: int) -> str:
@@ -204,12 +258,15 @@ def _big(value: int) -> str:
 
 
 def _small(value: object) -> bool:
-    size = getattr(value, "size", 0)
+    """Say whether an array may be listed: it has at most 1000 numbers, or is no array."""
+    shape, size = getattr(value, "shape", None), getattr(value, "size", 0)
+    if isinstance(shape, tuple):
+        return math.prod(shape) <= 1000
     return not isinstance(size, int) or size <= 1000
 
 
 def _harmless(name: str, value: object) -> bool:
     """Nothing is hidden where there is nothing, and a number called token is a number of tokens."""
-    if value is None or isinstance(value, bool):
+    if value is None or type(value) is bool or (type(value) in {str, bytes} and not value):
         return True
-    return isinstance(value, int | float) and name.lower().endswith("token")
+    return type(value) in {int, float} and name.lower().endswith("token")

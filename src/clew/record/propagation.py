@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 _HEADER: Final = "TRACEPARENT"
 _STATE: Final = "TRACESTATE"
+_HOME: Final = "CLEW_HOME"
+VARIABLES: Final = (_HEADER, _STATE, _HOME)
+"""What a run puts into the environment while it is open."""
 _MEMBER: Final = "clew="
-_lock: Final = threading.RLock()
+_lock = threading.RLock()
 _undo: Final[list[Callable[[], None]]] = []
 _following: Final[list[Scope]] = []
 
@@ -99,7 +102,7 @@ def variables_of(scope: Scope) -> dict[str, str]:
         _STATE: f"{_MEMBER}{run.root_run_id}.{run.depth}",
     }
     if home is not None:
-        variables["CLEW_HOME"] = str(home)
+        variables[_HOME] = str(home)
     return variables
 
 
@@ -135,34 +138,45 @@ def traceparent() -> str | None:
 
 def follow(scope: Scope) -> None:
     """Begin to carry places into what the program starts. Never raises."""
-    with _lock, contextlib.suppress(Exception):
-        if not _following:
-            _wrap_all()
-            _set_environment(scope)
+    with _lock:
         _following.append(scope)
+        if len(_following) == 1:
+            with contextlib.suppress(Exception):
+                _wrap_all()
+            with contextlib.suppress(Exception):
+                _set_environment(scope)
 
 
 def unfollow(scope: Scope) -> None:
     """A run ended; the last one takes the wraps off. Never raises."""
-    with _lock, contextlib.suppress(Exception):
-        if scope in _following:
-            _following.remove(scope)
-        if not _following:
-            while _undo:
+    with _lock:
+        if scope not in _following:
+            return
+        _following.remove(scope)
+        while _undo and not _following:
+            with contextlib.suppress(Exception):
                 _undo.pop()()
+
+
+def _new_lock_in_child() -> None:
+    """Another thread of the parent may have held the lock in the instant of the fork."""
+    global _lock
+    _lock = threading.RLock()
 
 
 def _set_environment(scope: Scope) -> None:
     for name, value in variables_of(scope).items():
         before = os.environ.get(name)
         os.environ[name] = value
-        _undo.append(_restoring(name, before))
+        _undo.append(_restoring(name, before, value))
 
 
-def _restoring(name: str, before: str | None) -> Callable[[], None]:
+def _restoring(name: str, before: str | None, ours: str) -> Callable[[], None]:
     def restore() -> None:
+        if os.environ.get(name) != ours:
+            return  # the program set it itself
         if before is None:
-            os.environ.pop(name, None)
+            del os.environ[name]
         else:
             os.environ[name] = before
 
@@ -187,8 +201,16 @@ def _wrap_module(module: str) -> None:
 
 def _wrap(owner: type, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     original = owner.__dict__[name]
-    setattr(owner, name, make(original))
-    _undo.append(lambda: setattr(owner, name, original))
+    wrap = make(original)
+    setattr(owner, name, wrap)
+
+    def undo() -> None:
+        if (
+            owner.__dict__.get(name) is wrap
+        ):  # else somebody wrapped our wrap, which does nothing outside a run
+            setattr(owner, name, original)
+
+    _undo.append(undo)
 
 
 class _Watch(MetaPathFinder):
@@ -210,6 +232,7 @@ class _Watch(MetaPathFinder):
         load = loader.exec_module
 
         def load_and_wrap(module: ModuleType) -> None:
+            del loader.exec_module
             load(module)
             with _lock, contextlib.suppress(Exception):
                 if _following:
@@ -263,8 +286,14 @@ def _process_start(original: Callable[..., Any]) -> Callable[..., Any]:
 def _popen(original: Callable[..., Any]) -> Callable[..., Any]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it stands in for that method
         scope = current.get()
-        if scope is not None and kwargs.get("env") is None and len(args) <= _ENV_POSITION:
-            kwargs["env"] = {**os.environ, **variables_of(scope)}
+        if scope is not None and len(args) <= _ENV_POSITION:
+            with contextlib.suppress(Exception):
+                given = kwargs.get("env")
+                if given is None:
+                    kwargs["env"] = {**os.environ, **variables_of(scope)}
+                elif given.get(_HEADER) == os.environ.get(_HEADER):
+                    # A copy of ours, with changes. An environment without a place in a run is left as it is.
+                    kwargs["env"] = {**given, **variables_of(scope)}
         original(self, *args, **kwargs)
 
     return __init__
@@ -276,6 +305,8 @@ _LATER: Final[dict[str, tuple[str, str, Callable[[Callable[..., Any]], Callable[
     "concurrent.futures.process": ("ProcessPoolExecutor", "submit", _process_pool_submit),
     "multiprocessing.process": ("BaseProcess", "start", _process_start),
 }
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock_in_child)
 
 
 def inherit() -> None:

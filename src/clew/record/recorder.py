@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+import copy
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from clew.journal.writer import JournalWriter
 from clew.model.events import decode_event
 from clew.model.ids import NO_SPAN
 from clew.model.trace import ExecutionTrace
 from clew.record.clock import Stamper, SystemClock
 from clew.record.encode import Encoded, ValueEncoder, encode_json, quick_fields
 from clew.record.guard import Guard
-from clew.record.plain import Plain, safe_str
+from clew.record.plain import NAME, Plain, safe_str
 from clew.record.redact import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from clew.journal.writer import JournalWriter
     from clew.model.ports import Clock, Ids
-    from clew.record.context import RunScope, Scope
     from clew.record.encode import Capture
 
 _MOST_NAMES: Final = 4096
@@ -37,6 +37,40 @@ class Template(NamedTuple):
     """The `type` field of the start's data; empty where the node has no kind."""
     where: str
     """Node and the beginning of the span id, for events inside the node."""
+
+
+class RecordedRun(Protocol):
+    """What the recorder needs to know of a run."""
+
+    run_id: str
+    templates: dict[object, Template]
+    events: dict[tuple[str, str], str]
+
+
+class Place(Protocol):
+    """Where in a run something happens: in one of its spans, or in none."""
+
+    span_id: str
+
+    @property
+    def run(self) -> RecordedRun:
+        """The run."""
+        ...
+
+    def where(self) -> str:
+        """Return the part of an event's line that says where it happened."""
+        ...
+
+
+class _Outside:
+    """In a run, but in none of its spans."""
+
+    def __init__(self, run: RecordedRun) -> None:
+        self.run = run
+        self.span_id = NO_SPAN
+
+    def where(self) -> str:
+        return ""
 
 
 class Recorder:
@@ -75,9 +109,10 @@ class Recorder:
             inline_limit_bytes=inline_limit_bytes,
             max_payload_bytes=max_payload_bytes,
         )
+        self.clean: Callable[[str], tuple[str, int]] = redactor.clean
         self.plain_names: set[str] = set()
         """Names of fields that are known to hold no secrets."""
-        self.pending: list[tuple[Scope, Encoded]] = []
+        self.pending: list[tuple[Place, Encoded]] = []
         """Notes on what was removed from events that were just written."""
         self.read_trace: Callable[[str], ExecutionTrace] = self._trace_in_memory
         """Reads a run back; a session puts the store here."""
@@ -85,32 +120,44 @@ class Recorder:
         self.renew_writer()
 
     def renew_writer(self) -> None:
-        """Begin another writer's life: at the start, and in a forked child."""
+        """Begin another writer's life: at the start, and in a forked child, which says nothing for its parent."""
+        self.pending.clear()
+        self.guard.unwritten.clear()
         self.writer = self._new_writer()
         self.span_prefix = self.ids.span_prefix()
         self.first_span = _FIRST_SPAN
         self.writer_part = f'","writer":"{self.writer.id}","seq":'
 
-    def make_template(self, run: RunScope, name: str | tuple[str, str]) -> Template:
+    def silenced(self) -> Recorder:
+        """Return a recorder whose lines go nowhere: for what a forked child leaves to its parent to say."""
+        twin = copy.copy(self)
+        twin.pending, twin.guard = [], Guard()
+        twin.writer = JournalWriter(self.writer.home, self.clock, ids=self.ids, mode="memory")
+        return twin
+
+    def make_template(self, run: RecordedRun, name: str | tuple[str, str]) -> Template:
         """Return the fixed parts of a node's lines, and keep them for the run."""
         node, kind = name if isinstance(name, tuple) else (name, None)
         head = f'","run_id":"{run.run_id}","event":"'
-        node_text = self.text(node)
+        node_text = self.text(node, run)
         rest = f'","level":"INFO","node_id":{node_text},"span_id":"'
         if len(run.templates) > _MOST_NAMES:  # names made up at run time must not fill the memory
             run.templates.clear()
         template = run.templates[name] = Template(
             f"{head}node_started{rest}",
             f"{head}node_completed{rest}",
-            "" if kind is None else f'"type":{self.text(kind)}',
+            "" if kind is None else f'"type":{self.text(kind, run)}',
             f'","node_id":{node_text},"span_id":"',
         )
         return template
 
-    def text(self, value: object) -> str:
+    def text(self, value: object, run: RecordedRun) -> str:
         """Return any value as a JSON string, secrets removed."""
-        plain = Plain(self._redactor)
-        return encode_json(plain.text(value if isinstance(value, str) else safe_str(value))).decode()
+        plain = Plain(self._redactor, NAME)
+        text = encode_json(plain.text(value if type(value) is str else safe_str(value))).decode()
+        if plain.redacted:
+            self.pending.append((_Outside(run), Encoded(text, plain.redacted, [])))
+        return text
 
     def learn_names(self, names: Iterable[str]) -> None:
         """Remember which of these field names hold no secrets, so that the quick way may be taken."""
@@ -123,12 +170,12 @@ class Recorder:
                     self.plain_names.add(name)
 
     def event(
-        self, scope: Scope, name: str, data: dict[str, Any], *, level: str = "INFO", node: str | None = None
+        self, scope: Place, name: str, data: dict[str, Any], *, level: str = "INFO", node: str | None = None
     ) -> None:
         """Write one event at a place in a run. Never raises."""
         run = scope.run
         try:
-            text = quick_fields(data, self.plain_names) if data else "{}"
+            text = quick_fields(data, self) if data else "{}"
             if text is None:
                 encoded = self.values.fields(data)
                 self.learn_names(data)
@@ -142,7 +189,7 @@ class Recorder:
             self.guard.caught(error, run_id=run.run_id)
 
     def write(
-        self, scope: Scope, name: str, text: str, *, level: str = "INFO", node: str | None = None
+        self, scope: Place, name: str, text: str, *, level: str = "INFO", node: str | None = None
     ) -> None:
         """Write one event whose data is JSON text already."""
         run = scope.run
@@ -150,12 +197,13 @@ class Recorder:
         if head is None:
             if len(run.events) > _MOST_NAMES:
                 run.events.clear()
-            head = f'","run_id":"{run.run_id}","event":{self.text(name)},"level":"{level}'
+            shown = self.text(safe_str(level).upper(), run)[:-1]
+            head = f'","run_id":"{run.run_id}","event":{self.text(name, run)},"level":{shown}'
             run.events[name, level] = head
         if node is None:
             where = scope.where()
         else:
-            where = f'","node_id":{self.text(node)[:-1]}'
+            where = f'","node_id":{self.text(node, run)[:-1]}'
             if scope.span_id != NO_SPAN:
                 where = f'{where}","span_id":"{scope.span_id}'
         writer = self.writer
@@ -179,14 +227,20 @@ class Recorder:
                 cut = {"field": field, "original_bytes": original_bytes, "kept_bytes": kept_bytes}
                 self.write(scope, "payload_truncated", encode_json(cut).decode(), level="WARNING")
 
-    def settle(self, scope: Scope) -> None:
-        """At the end of a run: say what was lost by faults of ours, and look whether the log still stands."""
-        self.write_pending()
-        lost = self.guard.take(scope.run.run_id)
-        if lost:
-            self.event(
-                scope, "events_lost", {"count": lost, "reason": "a fault in recording"}, level="WARNING"
-            )
+    def settle(self, scope: Place) -> None:
+        """At the end of a run: say what was lost by faults of ours, and look whether the log still stands.
+
+        Never raises: what a fault keeps from being said is said the next time.
+        """
+        lost = 0
+        try:
+            self.write_pending()
+            lost = self.guard.take(scope.run.run_id)
+            if lost:
+                note = {"count": lost, "reason": "a fault in recording"}
+                self.write(scope, "events_lost", encode_json(note).decode(), level="WARNING")
+        except Exception as error:
+            self.guard.caught(error, run_id=scope.run.run_id, lost=lost)
         self.writer.check()
         if self.sync_checkpoints:
             self.writer.sync()

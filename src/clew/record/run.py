@@ -9,7 +9,7 @@ from clew.record.clock import milliseconds
 from clew.record.context import RunScope, Scope, ambient, current
 from clew.record.plain import safe_str
 from clew.record.propagation import follow, unfollow
-from clew.record.unusual import stack_of
+from clew.record.unusual import message_of, stack_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from clew.record.recorder import Recorder
 
 _SAMPLE_SPACE: Final = 16**8
+_TEXTS: Final = frozenset(
+    {"name", "type", "thread_id", "entrypoint", "reason", "error", "error_type", "stack"}
+)
 
 
 class Run:
@@ -51,7 +54,8 @@ class Run:
         self._later: dict[str, Any] = {}
         self._end: dict[str, Any] = {}
         self._scope: Scope | None = None
-        self._outer: Scope | None = None
+        self.outer: Scope | None = None
+        """The place in which this run was begun."""
         self._started_ns = 0
         self._writer_id = ""
 
@@ -76,7 +80,9 @@ class Run:
 
     def __enter__(self) -> Self:
         recorder = self._recorder
-        self._outer = outer = current.get() or ambient.find()
+        self.outer = current.get()
+        # A run that another thread has open is not this one's parent: two requests of a server are two runs.
+        outer = self.outer or ambient.inherited
         parent = None if outer is None else outer.run
         run = RunScope(
             recorder,
@@ -104,7 +110,6 @@ class Run:
             self._write("workflow_started", start)
         except Exception as error:
             recorder.guard.caught(error, run_id=self.run_id)
-        self._outer = current.get()
         current.set(scope)
         ambient.enter(scope)
         follow(scope)
@@ -122,8 +127,9 @@ class Run:
         scope.run.ended = True
         unfollow(scope)
         ambient.leave(scope)
-        if current.get() is scope:
-            current.set(self._outer)
+        here = current.get()
+        if here is not None and here.run is scope.run:  # also where a generator left one of its spans open
+            current.set(self.outer)
         if self._writer_id != recorder.writer.id:
             return  # a forked child leaves the block that its parent entered: the end is the parent's to write
         try:
@@ -150,7 +156,7 @@ class Run:
             return "workflow_failed", {**data, "error": message, "error_type": "SystemExit"}
         if error is None:
             return "workflow_completed", data
-        failure = {"error": safe_str(error), "error_type": type(error).__name__, "stack": stack_of(error)}
+        failure = {"error": message_of(error), "error_type": type(error).__name__, "stack": stack_of(error)}
         return "workflow_failed", {**data, **failure}
 
     def _write(self, name: str, data: dict[str, Any]) -> None:
@@ -168,6 +174,9 @@ class Run:
                 if encoded is None:
                     continue
                 text = f'"{field}":{encoded.text}'
+            elif field in _TEXTS:
+                encoded = recorder.values.texts({field: value})
+                text = encoded.text[1:-1]
             else:
                 encoded = recorder.values.fields({field: value})
                 text = encoded.text[1:-1]

@@ -7,6 +7,7 @@ leaves the hot path for `clew.record.unusual`.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Self
 
 from clew.record.clock import DIGITS, MICROSECONDS
@@ -14,30 +15,23 @@ from clew.record.context import Scope, ambient, get_current, set_current
 from clew.record.encode import quick_fields
 from clew.record.noop import NOOP_SPAN, NoopSpan
 from clew.record.unusual import end_line, error_fields, start_data
+from clew.record.work import Work
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from clew.record.context import RunScope
+    from clew.record.recorder import Recorder
 
-class Span(Scope):
+
+class Span(Work):
     """A piece of work in progress. Open it with `with`: it is written when it begins and when it ends.
 
     What is put into `metrics` and `attributes`, and what `output`, `usage`, `fail` and `skip` are told, is
     written with the end.
     """
 
-    __slots__ = ("_attributes", "_duration_ns", "_extra", "_ids", "_name", "_outer", "_parent", "_start", "_started_ns", "_tail")  # fmt: skip
-
-    _name: str | tuple[str, str]
-    _attributes: dict[str, Any]
-    _start: dict[str, Any] | None
-    _extra: dict[str, Any] | None
-    _parent: Scope
-    _outer: Scope | None
-    _duration_ns: int | None
-    _started_ns: int
-    _ids: str
-    _tail: str
+    __slots__ = ()
 
     def __enter__(self) -> Self:
         run = self.run
@@ -50,7 +44,7 @@ class Span(Scope):
             if self._start is not None:
                 text = start_data(self, text, self._start)
             elif attributes:
-                plain = quick_fields(attributes, recorder.plain_names)
+                plain = quick_fields(attributes, recorder)
                 if plain is None:
                     text = start_data(self, text, {})
                 else:
@@ -130,11 +124,6 @@ class Span(Scope):
         return self._name if isinstance(self._name, str) else self._name[0]
 
     @property
-    def duration_ns(self) -> int | None:
-        """How long it took, on the monotonic clock; None until it ends."""
-        return getattr(self, "_duration_ns", None)
-
-    @property
     def metrics(self) -> dict[str, Any]:
         """Numbers that the work measures, written with its end."""
         return self._later("metrics")
@@ -195,15 +184,6 @@ class Span(Scope):
         """Say that the node did not run after all, and why."""
         self._more()["skipped"] = {"reason": reason, "condition": condition, "values": values}
 
-    def _more(self) -> dict[str, Any]:
-        if self._extra is None:
-            self._extra = {}
-        return self._extra
-
-    def _later(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._more().setdefault(name, {})
-        return found
-
 
 _new = object.__new__
 
@@ -245,8 +225,11 @@ def open_span(
         attributes: its tags; kept, not copied.
         start: further fields of `node_started`, such as inputs.
     """
-    outer = get_current()
-    parent = ambient.find() if outer is None else outer
+    parent = outer = get_current()
+    if parent is None:
+        parent = ambient.find()
+        if parent is not None and parent is not ambient.inherited:
+            attributes["orphan"] = True  # in a thread that knows of no run
     if parent is None or not parent.run.sampled:
         return NOOP_SPAN
     made: Span = _new(Span)
@@ -262,16 +245,31 @@ def open_span(
 
 def _adopted(name: str | tuple[str, str], attributes: dict[str, Any]) -> Span | NoopSpan:
     """Return a span of work whose own context knows of no run; it is shown as an orphan."""
-    parent = ambient.find()
-    if parent is None:
-        return NOOP_SPAN
-    if parent is not ambient.inherited:
-        attributes["orphan"] = True
-    return open_span(name, attributes)
+    return NOOP_SPAN if ambient.find() is None else open_span(name, attributes)
 
 
-def disown(scope: Scope | None) -> None:
-    """In a forked child: the spans that were open belong to the parent, which will end them."""
-    while isinstance(scope, Span):
-        scope._tail = ""
-        scope = scope._parent
+def disown(recorder: Recorder) -> None:
+    """In a forked child: spans and runs that were open are the parent's to end, and the child goes on below them.
+
+    The places that lead up from here get a scope of the run that is the child's. Whatever else holds a span of
+    before the fork, such as a generator, keeps the old scope, and what it writes goes nowhere.
+    """
+    mine: dict[RunScope, RunScope] = {}
+    waiting: list[Scope | None] = [get_current(), ambient.inherited, *ambient.open_runs()]
+    seen: set[int] = set()
+    while waiting:
+        scope = waiting.pop()
+        if scope is None or id(scope) in seen or scope.run.recorder is not recorder:
+            continue
+        seen.add(id(scope))
+        if isinstance(scope, Span):
+            scope._tail = ""
+            waiting += [scope._parent, scope._outer]
+        else:
+            waiting.append(getattr(scope.run.handle, "outer", None))
+        if scope.run not in mine:
+            mine[scope.run] = copy.copy(scope.run)
+        scope.run = mine[scope.run]
+    silent = recorder.silenced()
+    for run in mine:
+        run.recorder = silent

@@ -6,27 +6,28 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.record.clock import milliseconds
-from clew.record.encode import encode_json, quick_fields
+from clew.record.encode import quick_fields
 from clew.record.plain import safe_str
 
 if TYPE_CHECKING:
     from clew.record.encode import Encoded
-    from clew.record.span import Span
+    from clew.record.work import Work
 
 _STACK_FRAMES: Final = 30
-_MESSAGE_CHARS: Final = 10_000
-_AS_THEY_ARE: Final = (
+_FRAME_CHARS: Final = 300  # a line of generated code may be of any length
+_GROUPED: Final = 10
+_NUMBERS: Final = (
     "input_tokens",
     "output_tokens",
     "cached_tokens",
     "reasoning_tokens",
     "cost_usd",
-    "error_type",
     "retried",
 )
+_TEXTS: Final = ("model", "error", "error_type", "stack")
 
 
-def start_data(span: Span, kind: str, start: dict[str, Any]) -> str:
+def start_data(span: Work, kind: str, start: dict[str, Any]) -> str:
     """Return the data of a `node_started` line, without its braces.
 
     kind: its `type` field as JSON text, or nothing. start: further fields of the payload.
@@ -35,7 +36,7 @@ def start_data(span: Span, kind: str, start: dict[str, Any]) -> str:
     parts = [kind] if kind else []
     attributes = span._attributes
     if attributes:
-        quick = quick_fields(attributes, recorder.plain_names)
+        quick = quick_fields(attributes, recorder)
         parts.append(f'"attributes":{quick or _fields_text(span, attributes)}')
     for name, value in start.items():
         if name == "inputs":
@@ -48,13 +49,24 @@ def start_data(span: Span, kind: str, start: dict[str, Any]) -> str:
     return ",".join(parts)
 
 
-def error_fields(span: Span, error: BaseException) -> None:
+def error_fields(span: Work, error: BaseException) -> None:
     """Note an error that ended the work, or let it pass where it is a way of ending well."""
     if isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and error.code in {None, 0}):
         return
     span._more().update(
-        {"error": safe_str(error), "error_type": type(error).__name__, "stack": stack_of(error)},
+        {"error": message_of(error), "error_type": type(error).__name__, "stack": stack_of(error)},
     )
+
+
+def message_of(error: BaseException, *, depth: int = 0) -> str:
+    """Return what an error says; a group of errors says what each of its own says too."""
+    message = safe_str(error)
+    if not isinstance(error, BaseExceptionGroup) or depth == _GROUPED:
+        return message
+    inner = [f"{type(e).__name__}: {message_of(e, depth=depth + 1)}" for e in error.exceptions[:_GROUPED]]
+    if len(error.exceptions) > _GROUPED:
+        inner.append(f"… {len(error.exceptions) - _GROUPED} more")
+    return f"{message}: {'; '.join(inner)}"
 
 
 def stack_of(error: BaseException) -> str | None:
@@ -62,23 +74,23 @@ def stack_of(error: BaseException) -> str | None:
     if error.__traceback__ is None:
         return None
     try:
-        return "".join(traceback.format_tb(error.__traceback__, limit=-_STACK_FRAMES)).rstrip()
+        frames = traceback.format_tb(error.__traceback__, limit=-_STACK_FRAMES)
+        return "".join(
+            f if len(f) <= _FRAME_CHARS else f"{f[:_FRAME_CHARS]}… ({len(f)} characters)\n" for f in frames
+        ).rstrip()
     except Exception:
         return None
 
 
-def end_line(span: Span, now_ns: int) -> None:
+def end_line(span: Work, now_ns: int) -> None:
     """Write the end of a span that has more to say than how long it took."""
     recorder = span.run.recorder
     extra = span._extra or {}
     tail = span._tail
     skipped = extra.get("skipped")
     if skipped is not None:
-        given = {name: value for name, value in skipped.items() if value is not None}
-        data, tail = (
-            f"{{{_fields_text(span, given)[1:-1]}}}",
-            tail.replace("node_completed", "node_skipped", 1),
-        )
+        data = f"{{{_skip_data(span, skipped)}}}"
+        tail = tail.replace("node_completed", "node_skipped", 1)
     else:
         data = f'{{"duration_ms":{milliseconds(span.duration_ns or 0)}{_end_data(span, extra)}}}'
         if "error" in extra:
@@ -91,13 +103,13 @@ def end_line(span: Span, now_ns: int) -> None:
     recorder.write_pending()
 
 
-def _end_data(span: Span, extra: dict[str, Any]) -> str:
+def _end_data(span: Work, extra: dict[str, Any]) -> str:
     """Return what else the end says, each field after a comma."""
     recorder = span.run.recorder
     parts = [""]
     metrics = extra.get("metrics")
     if metrics:
-        quick = quick_fields(metrics, recorder.plain_names)
+        quick = quick_fields(metrics, recorder)
         parts.append(f'"metrics":{quick or _fields_text(span, metrics)}')
     changed = _changed(span, extra)
     if changed:
@@ -107,26 +119,40 @@ def _end_data(span: Span, extra: dict[str, Any]) -> str:
         if payload is not None:
             _take_note(span, payload)
             parts.append(f'"outputs":{payload.text}')
-    known = {name: extra[name] for name in _AS_THEY_ARE if extra.get(name) is not None}
-    texts = {name: extra[name] for name in ("model", "error", "stack") if extra.get(name) is not None}
-    if "error" in texts:
-        texts["error"] = _shortened(texts["error"])
-    if known:
-        parts.append(encode_json(known).decode()[1:-1])
+    numbers = {name: extra[name] for name in _NUMBERS if extra.get(name) is not None}
+    if numbers:
+        quick = quick_fields(numbers, recorder)
+        parts.append((quick or _fields_text(span, numbers))[1:-1])
+    texts = {name: extra[name] for name in _TEXTS if extra.get(name) is not None}
     if texts:
-        parts.append(_fields_text(span, texts)[1:-1])
+        parts.append(_texts(span, texts))
     return ",".join(parts)
 
 
-def _changed(span: Span, extra: dict[str, Any]) -> dict[str, Any]:
+def _skip_data(span: Work, skipped: dict[str, Any]) -> str:
+    parts = [_texts(span, {n: skipped[n] for n in ("reason", "condition") if skipped[n] is not None})]
+    if skipped["values"] is not None:
+        parts.append(_fields_text(span, {"values": skipped["values"]})[1:-1])
+    return ",".join(parts)
+
+
+def _texts(span: Work, values: dict[str, Any]) -> str:
+    encoded = span.run.recorder.values.texts(values)
+    _take_note(span, encoded)
+    return encoded.text[1:-1]
+
+
+def _changed(span: Work, extra: dict[str, Any]) -> dict[str, Any]:
     later = extra.get("attributes")
     if not later:
         return {}
     before = span._attributes
-    return {name: value for name, value in later.items() if name not in before or before[name] is not value}
+    return {
+        name: value for name, value in list(later.items()) if name not in before or before[name] is not value
+    }
 
 
-def _fields_text(span: Span, values: dict[str, Any]) -> str:
+def _fields_text(span: Work, values: dict[str, Any]) -> str:
     recorder = span.run.recorder
     encoded = recorder.values.fields(values)
     recorder.learn_names(values)
@@ -134,12 +160,6 @@ def _fields_text(span: Span, values: dict[str, Any]) -> str:
     return encoded.text
 
 
-def _take_note(span: Span, encoded: Encoded) -> None:
+def _take_note(span: Work, encoded: Encoded) -> None:
     if encoded.redacted or encoded.truncated:
         span.run.recorder.pending.append((span, encoded))
-
-
-def _shortened(message: str) -> str:
-    if len(message) <= _MESSAGE_CHARS:
-        return message
-    return f"{message[:_MESSAGE_CHARS]}… ({len(message)} characters)"
