@@ -5,8 +5,10 @@ The envelope is decoded first and `data` stays raw until someone asks, so that u
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -20,10 +22,11 @@ EMPTY: Final = msgspec.Raw(b"{}")
 _P = TypeVar("_P", bound=Payload)
 
 
-class Event(msgspec.Struct, kw_only=True, omit_defaults=True, eq=False, forbid_unknown_fields=True):
+# gc=False: events come by the million and hold no cycle.
+class Event(msgspec.Struct, kw_only=True, omit_defaults=True, eq=False, forbid_unknown_fields=True, gc=False):
     """Something happened at a time, in a run, maybe in a span."""
 
-    timestamp: datetime
+    timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
     """Wall clock, UTC, to the microsecond."""
     run_id: str
     """The run that it happened in: 32 hex digits from Clew, anything from other systems."""
@@ -67,11 +70,20 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, eq=False, forbid_u
         return None if kind is None else decode_payload(kind, self.data)[0]
 
 
-_KNOWN = tuple(field for field in Event.__struct_fields__ if field != "extra")
+_OPTIONAL: Final[dict[str, type[str | int]]] = {
+    "level": str,
+    "node_id": str,
+    "span_id": str,
+    "parent_id": str,
+    "writer": str,
+    "seq": int,
+}
 _decode_line = msgspec.json.Decoder(Event).decode
 _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.encode
-_strict = {kind: msgspec.json.Decoder(kind).decode for kind in PAYLOADS.values()}
+_strict: dict[type[Payload], Callable[[msgspec.Raw | bytes], Any]] = {
+    kind: msgspec.json.Decoder(kind).decode for kind in PAYLOADS.values()
+}
 
 
 def _fields(event: Event) -> tuple[object, ...]:
@@ -98,14 +110,31 @@ def decode_event(line: bytes | memoryview | str) -> Event | None:
 
 
 def _decode_unusual(line: bytes | memoryview | str) -> Event | None:
+    """Decode a line with fields that are unknown or of another type than ours; those are kept as they are."""
     try:
         fields = _decode_any(line)
-        known = {name: fields.pop(name) for name in _KNOWN if name in fields}
-        event = _decode_line(_encode(known))
-        event.extra = {name: msgspec.json.decode(value) for name, value in fields.items()} or None
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        timestamp = msgspec.json.decode(fields.pop("timestamp"), type=datetime)
+        known: dict[str, Any] = {
+            name: msgspec.json.decode(fields.pop(name), type=str) for name in ("run_id", "event")
+        }
+        for name, kind in _OPTIONAL.items():
+            if name in fields and (value := _decode_if(fields[name], kind)) is not None:
+                known[name] = value
+                del fields[name]
+        data = fields.pop("data", EMPTY).copy()
+        extra = {name: msgspec.json.decode(value) for name, value in fields.items()}
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, KeyError):
         return None
-    return event
+    # Without a time zone it is UTC by the definition of the log.
+    moment = timestamp if timestamp.tzinfo is not None else timestamp.replace(tzinfo=UTC)
+    return Event(timestamp=moment, data=data, extra=extra or None, **known)
+
+
+def _decode_if(value: msgspec.Raw, kind: type[str | int]) -> str | int | None:
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def encode_event(event: Event) -> bytes:
@@ -128,7 +157,9 @@ def encode_event(event: Event) -> bytes:
 
 def format_timestamp(moment: datetime) -> str:
     """Return a moment as the log has it: UTC, microseconds, `Z`."""
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    with contextlib.suppress(OverflowError):  # the first or the last day that there is, in another time zone
+        moment = moment.astimezone(UTC)
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def decode_payload(kind: type[_P], data: msgspec.Raw | bytes) -> tuple[_P, dict[str, Any]]:
@@ -137,9 +168,13 @@ def decode_payload(kind: type[_P], data: msgspec.Raw | bytes) -> tuple[_P, dict[
     Never raises for valid JSON: a field of another type than ours is kept with the unknown ones.
     """
     try:
-        return cast("_P", _strict[kind](data)), {}
-    except msgspec.DecodeError:
+        return _strict[kind](data), {}
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
         fields = msgspec.json.decode(data)
+    except RecursionError:  # nested deeper than this thread's stack has room for
+        return kind(), {"undecoded": bytes(data).decode("utf-8", "replace")}
     if not isinstance(fields, dict):
         return kind(), {"value": fields}
     known = {name: fields[name] for name in kind.__struct_fields__ if name in fields}

@@ -6,16 +6,26 @@ time and then by writer; whatever arrives twice (same writer, same number) count
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import force_setattr, replace
 
-from clew.model.boundaries import NodeStarted
-from clew.model.ends import NODE_ENDS, execution, run_fields
+from clew.model.ends import NOT_PLACED, begun, ended, lone_end, run_fields
 from clew.model.events import Event, decode_event, decode_payload
 from clew.model.inside import Inside, number, order, total_cost
-from clew.model.payloads import EventsLost, Redacted, ScoreRecorded
+from clew.model.node_lines import (
+    DECODERS,
+    LOOK_BYTES,
+    NODE_EVENTS,
+    AnyLine,
+    EndLine,
+    NodeLine,
+    StartLine,
+    node_line,
+)
+from clew.model.payloads import ScoreRecorded
 from clew.model.records import ErrorRecord, NodeExecution, Score
 from clew.model.usage import total_usage
 
@@ -25,6 +35,9 @@ if TYPE_CHECKING:
 _RUN_EVENTS: Final = frozenset(
     {"workflow_started", "workflow_completed", "workflow_failed", "run_interrupted"},
 )
+_BEFORE_THE_RUN: Final = len('{"timestamp":"2026-11-21T03:59:12.123456Z","run_id":"')
+_BEFORE_THE_NAME: Final = len('","event":"')
+_MICROSECOND: Final = timedelta(microseconds=1)
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -35,16 +48,16 @@ class Fold:
         """Begin with nothing; without a run id, the first event says which run it is."""
         self.run_id = run_id
         self.count = 0
-        """Events that were taken in."""
-        self._open: dict[str, tuple[Event, NodeStarted, dict[str, Any]]] = {}
+        """Events that were taken in, repeated ones included."""
+        self._open: dict[str, StartLine] = {}
         self._ended: dict[str, NodeExecution] = {}
-        self._early_ends: dict[str, Event] = {}
+        self._early_ends: dict[str, EndLine] = {}
+        self._nameless: list[AnyLine] = []
         self._boundaries: dict[tuple[object, ...], Event] = {}
         self._inside = Inside()
-        self._anonymous: dict[str, list[str]] = {}
-        self._count = 0
+        self._texts: dict[Any, Any] = {}
         self._last: datetime = _EARLIEST
-        self._writers: set[str] = set()
+        self._writers: set[str | None] = set()
 
     def add(self, event: Event) -> None:
         """Take one event in; events of another run than the first's are left out."""
@@ -52,78 +65,101 @@ class Fold:
             if self.run_id is not None:
                 return
             self.run_id = event.run_id
-        self.count += 1
-        self._last = max(self._last, event.timestamp)
-        if event.writer is not None:
-            self._writers.add(event.writer)
         name = event.event
-        if name == "node_started":
-            self._start(event)
-        elif name in NODE_ENDS or name == "node_skipped":
-            self._end(event)
-        elif name in _RUN_EVENTS:
+        if name in NODE_EVENTS:
+            self._add_node(node_line(event))
+            return
+        self._note(event)
+        if name in _RUN_EVENTS:
             self._boundaries.setdefault((name, event.writer, event.seq, event.timestamp), event)
         else:
             self._inside.add(event)
 
     def add_lines(self, lines: Iterable[bytes]) -> None:
-        """Take events in as they stand in the log; what is no event is left out."""
+        """Take events in as they stand in the log, without newlines; what is no event is left out.
+
+        Faster than decoding them first: Clew writes the envelope in a fixed order.
+        """
+        find, run_id, place = DECODERS.get, self.run_id, self._place_of_name()
         for line in lines:
+            decode = find(line[place : place + LOOK_BYTES])
+            if decode is not None:
+                try:
+                    found = decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    pass  # unusual, or no event at all
+                else:
+                    if found.run_id == run_id:
+                        self._add_node(found)
+                    continue
             event = decode_event(line)
-            if event is not None:
-                self.add(event)
+            if event is not None and run_id in {event.run_id, None}:
+                self.add(self._slim(event))
+                if run_id is None:
+                    run_id, place = self.run_id, self._place_of_name()
 
-    def _start(self, event: Event) -> None:
-        span = event.span_id
-        if span is None:
-            # Other systems have no span ids: an end belongs to the latest open start of its node.
-            self._count += 1
-            span = f"{event.node_id}#{self._count}"
-            self._anonymous.setdefault(event.node_id or "", []).append(span)
-        elif span in self._open or span in self._ended:
-            return
-        payload, extra = decode_payload(NodeStarted, event.data)
-        self._open[span] = (event, payload, extra)
-        early = self._early_ends.pop(span, None)
-        if early is not None:
-            self._end(early)
+    def _slim(self, event: Event) -> Event:
+        """Make an event of ours share its texts with others, and let go of its line: half the memory of a run."""
+        share = self._texts.setdefault
+        event.data = event.data.copy()
+        event.run_id = share(event.run_id, event.run_id)
+        event.event = share(event.event, event.event)
+        event.level = share(event.level, event.level)
+        event.node_id = share(event.node_id, event.node_id)
+        event.writer = share(event.writer, event.writer)
+        return event
 
-    def _end(self, event: Event) -> None:
-        span = event.span_id
+    def _place_of_name(self) -> int:
+        """Return where the event's name stands in a line of this run; 0 while the run is not known."""
+        return 0 if self.run_id is None else _BEFORE_THE_RUN + len(self.run_id) + _BEFORE_THE_NAME
+
+    def _note(self, event: Event | NodeLine) -> None:
+        self.count += 1
+        if event.timestamp > self._last:  # noqa: PLR1730  a call of max would cost as much as all of this
+            self._last = event.timestamp
+        self._writers.add(event.writer)
+
+    def _add_node(self, line: AnyLine) -> None:
+        self._note(line)
+        span = line.span_id
         if span is None:
-            waiting = self._anonymous.get(event.node_id or "")
-            if waiting:
-                span = waiting.pop()
+            self._nameless.append(line)
+        elif isinstance(line, StartLine):
+            if span in self._open or span in self._ended:
+                return
+            early = self._early_ends.pop(span, None)
+            if early is None:
+                self._open[span] = line
             else:
-                self._count += 1
-                span = f"{event.node_id}#{self._count}"
-        opened = self._open.pop(span, None)
-        if opened is not None:
-            self._ended[span] = execution(opened, event)
-        elif span not in self._ended:
-            # Its start may still come, from another writer; until then it stands for itself.
-            self._early_ends.setdefault(span, event)
+                self._ended[span] = ended(line, early)
+        else:
+            start = self._open.pop(span, None)
+            if start is not None:
+                self._ended[span] = ended(start, line)
+            elif span not in self._ended:
+                # Its start may still come, from another writer; until then it stands for itself.
+                self._early_ends.setdefault(span, line)
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields of an `ExecutionTrace`.
+        """Return the fields of an `ExecutionTrace`. What was returned before stays as it is.
 
         Raises: ValueError where nothing was folded yet.
         O(n log n) in the number of executions.
         """
-        if self.run_id is None:
+        if not self.count:
             raise ValueError("there are no events to fold")
         boundaries = sorted(self._boundaries.values(), key=order)
         run = run_fields(boundaries)
         nodes = [
             *self._ended.values(),
-            *(execution(opened, None) for opened in self._open.values()),
-            *(execution(None, event) for event in self._early_ends.values()),
+            *map(begun, self._open.values()),
+            *map(lone_end, self._early_ends.values()),
+            *paired(self._nameless),
         ]
         nodes.sort(key=_node_order)
         events = self._inside.ordered()
-        finish = _Finish(boundaries, self._inside)
-        numbered, inversion_ns = finish.number(nodes)
-        scores = [_score(event) for event in events if event.event == "score_recorded"]
+        stopped = {e.writer for e in boundaries if e.event == "run_interrupted"}
+        numbered, inversion_ns = _placed(nodes, self._inside, stopped)
         return {
             **run,
             "run_id": self.run_id,
@@ -133,36 +169,64 @@ class Fold:
             "errors": _errors(numbered, run["error"]),
             "usage": total_usage([*(n.usage for n in numbered), self._inside.usage_of(None)]),
             "cost_usd": total_cost([*(n.cost_usd for n in numbered), self._inside.cost_of(None)]),
-            "scores": scores,
-            "lost": self._inside.total(EventsLost, "events_lost"),
-            "redacted": self._inside.total(Redacted, "redacted"),
-            "truncated": self._inside.count("payload_truncated"),
+            "scores": [_score(event) for event in self._inside.scores],
+            "lost": self._inside.lost,
+            "redacted": self._inside.redacted,
+            "truncated": self._inside.truncated,
             "causal_inversion_ns": inversion_ns,
-            "writers": sorted(self._writers),
+            "writers": sorted(writer for writer in self._writers if writer is not None),
             "boundaries": boundaries,
         }
 
 
-class _Finish:
-    """What can only be said of an execution once all events are in: place, self time, what lay in it."""
+def paired(lines: Iterable[AnyLine]) -> list[NodeExecution]:
+    """Return the executions of nodes without span ids, as other systems write them.
 
-    def __init__(self, boundaries: list[Event], inside: Inside) -> None:
-        self._inside = inside
-        self._stopped = {e.writer for e in boundaries if e.event == "run_interrupted"}
+    An end belongs to the latest open start of its node.
+    """
+    found: list[StartLine | NodeExecution] = []
+    waiting: dict[str, list[int]] = {}
+    for line in sorted(lines, key=order):
+        open_starts = waiting.setdefault(line.node_id or "", [])
+        if isinstance(line, StartLine):
+            open_starts.append(len(found))
+            found.append(line)
+        elif open_starts:
+            place = open_starts.pop()
+            start = found[place]
+            assert isinstance(start, StartLine)
+            found[place] = ended(start, line)
+        else:
+            found.append(lone_end(line))
+    return [begun(one) if isinstance(one, StartLine) else one for one in found]
 
-    def number(self, nodes: list[NodeExecution]) -> tuple[list[NodeExecution], int]:
-        covered, inversion_ns = _covered_by_children(nodes)
-        numbered: list[NodeExecution] = []
-        for index, node in enumerate(nodes):
-            changes: dict[str, Any] = {"index": index}
-            if node.duration_ns is not None:
-                inner = covered.get(node.span_id, 0) if node.span_id is not None else 0
-                changes["self_time_ns"] = max(0, node.duration_ns - inner)
-            elif node.status == "running" and node.writer in self._stopped:
-                changes["status"] = "interrupted"
-            self._inside.complete(node, changes)
-            numbered.append(msgspec.structs.replace(node, **changes))
-        return numbered, inversion_ns
+
+def _placed(
+    nodes: list[NodeExecution], inside: Inside, stopped: set[str | None]
+) -> tuple[list[NodeExecution], int]:
+    """Add what can only be said of an execution once all events are in: place, self time, what lay in it."""
+    covered, inversion_ns = _covered_by_children(nodes)
+    placed: list[NodeExecution] = []
+    for index, node in enumerate(nodes):
+        duration_ns = node.duration_ns
+        self_time_ns = duration_ns
+        if duration_ns is not None and covered and node.span_id in covered:
+            self_time_ns = max(0, duration_ns - covered[node.span_id])
+        changes = inside.additions(node)
+        if duration_ns is None and node.status == "running" and node.writer in stopped:
+            changes = {**(changes or {}), "status": "interrupted"}
+        if changes is not None:
+            placed.append(replace(node, index=index, self_time_ns=self_time_ns, **changes))
+        elif node.index == NOT_PLACED:
+            # Nobody has seen this record yet, so it may be completed instead of copied.
+            force_setattr(node, "index", index)
+            force_setattr(node, "self_time_ns", self_time_ns)
+            placed.append(node)
+        elif node.index == index and node.self_time_ns == self_time_ns:
+            placed.append(node)
+        else:
+            placed.append(replace(node, index=index, self_time_ns=self_time_ns))
+    return placed, inversion_ns
 
 
 def _node_order(node: NodeExecution) -> tuple[datetime, str, int]:
@@ -174,30 +238,34 @@ def _covered_by_children(nodes: list[NodeExecution]) -> tuple[dict[str, int], in
 
     nodes: in start order. One pass, O(n).
     """
-    started: dict[str, int] = {}
+    parents = {node.parent_id for node in nodes}
+    parents.discard(None)
     covered: dict[str, int] = {}
+    if not parents:
+        return covered, 0
+    started: dict[str | None, datetime] = {}
     reached: dict[str, int] = {}
-    inversion_ns = 0
-    waiting: list[tuple[str, int]] = []
+    early: list[tuple[str, datetime]] = []
     for node in nodes:
-        if node.started_at is None:
+        at = node.started_at
+        if at is None:
             continue
-        begin = round(node.started_at.timestamp() * 1e6) * 1000
-        if node.span_id is not None:
-            started[node.span_id] = begin
+        if node.span_id in parents:
+            started[node.span_id] = at
         parent = node.parent_id
         if parent is None:
             continue
         if parent not in started:
-            waiting.append((parent, begin))
+            early.append((parent, at))
         if node.duration_ns is not None:
+            begin = (at - _EARLIEST) // _MICROSECOND * 1000
             end = begin + node.duration_ns
-            covered[parent] = covered.get(parent, 0) + max(0, end - max(begin, reached.get(parent, 0)))
-            reached[parent] = max(end, reached.get(parent, 0))
-    for parent, begin in waiting:
-        if parent in started:
-            inversion_ns = max(inversion_ns, started[parent] - begin)
-    return covered, inversion_ns
+            seen = reached.get(parent, 0)
+            if end > seen:
+                covered[parent] = covered.get(parent, 0) + end - max(begin, seen)
+                reached[parent] = end
+    inversions = [(started[parent] - at) // _MICROSECOND for parent, at in early if parent in started]
+    return covered, max([0, *inversions]) * 1000
 
 
 def _errors(nodes: list[NodeExecution], error: ErrorRecord | None) -> list[ErrorRecord]:

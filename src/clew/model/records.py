@@ -116,3 +116,7 @@ class NodeExecution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Fields of its start that this version does not know."""
     end_extra: dict[str, Any] = {}
     """Fields of its end that this version does not know."""
+    envelope: dict[str, Any] | None = None
+    """Fields beside the payload of its start that this version does not know."""
+    end_envelope: dict[str, Any] | None = None
+    """Fields beside the payload of its end that this version does not know."""

@@ -28,43 +28,54 @@ def unfold(
     events: Sequence[Event],
 ) -> list[Event]:
     """Return the events of a trace in order of time, writer and number."""
-    made = [event for node in nodes for event in _boundaries(run_id, node)]
+    made: list[Event] = []
+    # Without span ids an end belongs to the latest open start of its node, so among equal times an end comes
+    # before the next start: that is the order in which each finds its own again.
+    waiting: dict[str, list[Event]] = {}
+    for node in nodes:
+        start, end = _boundaries(run_id, node)
+        open_ends = waiting.setdefault(node.node_id, []) if node.span_id is None else []
+        while open_ends and order(open_ends[-1]) <= order(start or end or open_ends[-1]):
+            made.append(open_ends.pop())
+        made += [event for event in (start, None if start and node.span_id is None else end) if event]
+        if start and end and node.span_id is None:
+            open_ends.append(end)
+    made += [event for open_ends in waiting.values() for event in reversed(open_ends)]
     return sorted([*boundaries, *made, *events], key=order)
 
 
-def _boundaries(run_id: str, node: NodeExecution) -> list[Event]:
-    events = []
+def _boundaries(run_id: str, node: NodeExecution) -> tuple[Event | None, Event | None]:
+    """Return the start and the end of an execution; None for one that is not in the log."""
+    start = end = None
     if not node.start_lost:
-        events.append(
-            Event(
-                timestamp=node.started_at or _never(),
-                run_id=run_id,
-                event="node_started",
-                node_id=node.node_id,
-                span_id=node.span_id,
-                parent_id=node.parent_id,
-                writer=node.writer,
-                seq=node.seq,
-                data=_start_data(node),
-            ),
+        start = Event(
+            timestamp=node.started_at or _never(),
+            run_id=run_id,
+            event="node_started",
+            node_id=node.node_id,
+            span_id=node.span_id,
+            parent_id=node.parent_id,
+            writer=node.writer,
+            seq=node.seq,
+            data=_start_data(node),
+            extra=node.envelope,
         )
     if node.ended_at is not None:
         name = {"failed": "node_failed", "skipped": "node_skipped"}.get(node.status, "node_completed")
-        events.append(
-            Event(
-                timestamp=node.ended_at,
-                run_id=run_id,
-                event=name,
-                level="ERROR" if node.status == "failed" else "INFO",
-                node_id=node.node_id,
-                span_id=node.span_id,
-                parent_id=node.parent_id,
-                writer=node.end_writer or node.writer,
-                seq=node.end_seq,
-                data=_skip_data(node) if node.status == "skipped" else _end_data(node),
-            ),
+        end = Event(
+            timestamp=node.ended_at,
+            run_id=run_id,
+            event=name,
+            level="ERROR" if node.status == "failed" else "INFO",
+            node_id=node.node_id,
+            span_id=node.span_id,
+            parent_id=node.parent_id,
+            writer=node.end_writer or node.writer,
+            seq=node.end_seq,
+            data=_skip_data(node) if node.status == "skipped" else _end_data(node),
+            extra=node.end_envelope,
         )
-    return events
+    return start, end
 
 
 def _start_data(node: NodeExecution) -> msgspec.Raw:
@@ -94,8 +105,11 @@ def _end_data(node: NodeExecution) -> msgspec.Raw:
         "metrics": {name: number_text(value) for name, value in node.metrics.items()},
         "outputs": node.outputs,
     }
-    if node.start_lost:
-        data |= {"type": node.kind, "attributes": node.attributes}
+    # What the start could not say: because it is lost, or because another kind of value stands there.
+    if node.start_lost or "type" in node.extra:
+        data["type"] = node.kind
+    if node.start_lost or "attributes" in node.extra:
+        data["attributes"] = node.attributes
     if node.usage is not None:
         data |= msgspec.structs.asdict(node.usage)
     if node.error is not None:
