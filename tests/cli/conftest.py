@@ -45,6 +45,12 @@ def record_and_kill(home: Path, what: str) -> None:
         process.send_signal(signal.SIGKILL)
 
 
+@pytest.fixture(autouse=True)
+def buffered_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let programs keep their output back as they do for a user: only then can its last part fail at their end."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home directory with a run of every kind: completed, failed, nested, interrupted, oddly named."""

@@ -58,15 +58,15 @@ def odd() -> None:
 
 
 def killed() -> None:
-    """Stops in the middle and waits; goes on when a line comes."""
+    """Stops in the middle and waits; records every line that comes, and goes on when there are no more."""
     with clew.run("killed"), clew.span("first"):
         with clew.span("second") as span:
             span.metrics["size"] = 3
         with clew.span("third", position=7):
             sys.stdout.write("in the middle\n")
             sys.stdout.flush()
-            sys.stdin.readline()
-            clew.event("went_on", by="a line")
+            for line in sys.stdin:
+                clew.event("went_on", line=line.strip())
 
 
 if __name__ == "__main__":

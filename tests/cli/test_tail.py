@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from clew.store.index import RunRow
 from clew.store.store import Store
 from tests.cli.conftest import RECORDED, Done, record
 
@@ -144,24 +145,55 @@ def test_a_live_run_is_followed_to_its_end(home: Path, watchdog: list[subprocess
     assert (tail.returncode, err) == (0, f"clew: run {run_id} has completed\n")
 
 
-def test_following_shows_every_event_once(home: Path, watchdog: list[subprocess.Popen[str]]) -> None:
-    """The follower starts while the program writes as fast as it can."""
+def test_what_comes_while_the_past_is_read_is_printed_once(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that the program still records lies behind the place where following begins, and in what is read first."""
+    with record(home, "killed") as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        run_id = Store(home).resolve("latest")
+        read_runs = Store.runs
+
+        def end_program_first(store: Store) -> list[RunRow]:
+            program.communicate("one\ntwo\n" if program.returncode is None else None)
+            return read_runs(store)
+
+        monkeypatch.setattr(Store, "runs", end_program_first)
+        done = call("tail", "-f", run_id, "--json", "-n", "all")
+    assert events_of(done.out)[5:] == [
+        "went_on",
+        "went_on",
+        "node_completed",
+        "node_completed",
+        "workflow_completed",
+    ]
+    assert done.err == f"clew: run {run_id} has completed\n"
+
+
+def test_a_busy_run_is_followed_without_a_gap(home: Path, watchdog: list[subprocess.Popen[str]]) -> None:
     code = (
         "import sys, clew\n"
         "with clew.run('busy'):\n"
         "    print(flush=True)\n"
-        "    for i in range(30_000):\n"
+        "    sys.stdin.readline()\n"
+        "    for i in range(50_000):\n"
         "        clew.event('tick', i=i)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as program:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
         watchdog.append(program)
         assert program.stdout is not None
         program.stdout.readline()
         with follow("latest", "--json", "-n", "all") as tail:
             watchdog.append(tail)
+            assert tail.stdout is not None
+            assert "workflow_started" in tail.stdout.readline()
+            program.communicate("\n")
             out, _ = tail.communicate()
     numbers = [json.loads(line)["data"]["i"] for line in out.splitlines() if '"tick"' in line]
-    assert numbers == list(range(30_000))
+    assert numbers == list(range(50_000))
     assert events_of(out)[-1] == "workflow_completed"
 
 
@@ -188,6 +220,10 @@ def test_following_ends_when_the_process_dies_and_says_that_it_did(
             watchdog.append(tail)
             assert tail.stdout is not None
             tail.stdout.readline()
+            assert program.stdin is not None
+            program.stdin.write("still there\n")
+            program.stdin.flush()
+            assert "still there" in tail.stdout.readline()  # so it follows, and was told that the run goes on
             program.send_signal(signal.SIGKILL)
             program.wait()
             out, err = tail.communicate()
