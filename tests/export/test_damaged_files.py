@@ -224,8 +224,10 @@ def test_the_message_does_not_repeat_escapes_of_a_terminal(reading: Reading) -> 
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", str(refused.value))
 
 
-def test_no_field_can_take_the_place_of_one_in_the_envelope(reading: Reading) -> None:
-    line = event_line(1, **{"$extra": {"run_id": "../../etc", "writer": "w", "seq": 3}, "host": "h"})
+@pytest.mark.parametrize("beside", [{"host": "h"}, {}])
+def test_no_field_can_take_the_place_of_one_in_the_envelope(beside: dict[str, Any], reading: Reading) -> None:
+    taking = {"$extra": {"run_id": "../../etc", "writer": "w", "seq": 3}}
+    line = json.dumps({**json.loads(event_line(1)), **taking, **beside}).encode()
     event = reading(line).runs[0].events[1]
-    assert event.extra == {"host": "h", "original_envelope": {"$extra": json.loads(line)["$extra"]}}
+    assert event.extra == {**beside, "original_envelope": taking}
     assert decode_event(encode_event(event)) == event

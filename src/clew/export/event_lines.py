@@ -19,6 +19,7 @@ from clew.model.levels import LEVELS
 _TEXTS: Final = ("node_id", "span_id", "parent_id", "writer")
 _LEVELS: Final = {**{name: name for name in LEVELS}, "WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
 _ENVELOPE: Final = frozenset(("timestamp", "run_id", "event", "level", "seq", "data", *_TEXTS))
+_RESERVED: Final = _ENVELOPE | {"$extra"}
 
 _decode = msgspec.json.decode
 
@@ -33,7 +34,7 @@ def event_of_line(line: memoryview) -> Event | None:
     event = decode_event(line)
     if event is None or not event.run_id or not event.event or event.level not in _LEVELS:
         return None
-    if event.extra is not None and not _ENVELOPE.isdisjoint(event.extra):
+    if event.extra is not None and not _RESERVED.isdisjoint(event.extra):
         return None  # written again, they would take the place of the envelope's own fields
     try:
         event.timestamp = utc(event.timestamp)
