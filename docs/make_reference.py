@@ -47,6 +47,9 @@ one JSON document for programs. Notes and errors go to standard error.
 | `CLEW_DEBUG` | a fault of Clew itself shows its traceback |
 
 Every [setting](settings.md) has a variable as well.
+
+Commands and options complete with the tab key after `eval "$(_CLEW_COMPLETE=bash_source clew)"` in `~/.bashrc`
+(`zsh_source` and `fish_source` for those shells).
 """
 
 SETTINGS_HEAD = """\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -87,6 +88,12 @@ def test_a_mistyped_command_is_guessed(call: Call, typed: str, meant: str) -> No
     )
 
 
+def test_the_shell_is_told_what_may_follow() -> None:
+    assert "_clew_completion" in program([], environ={"_CLEW_COMPLETE": "bash_source"}).out
+    words = {"_CLEW_COMPLETE": "bash_complete", "COMP_WORDS": "clew ru", "COMP_CWORD": "1"}
+    assert program([], environ=words).out.split() == ["plain,run", "plain,runs"]
+
+
 def test_the_reader_of_a_pipe_may_leave_early(home: Path) -> None:
     """The pipe is closed before the command writes, however small its output."""
     read_end, write_end = os.pipe()
@@ -159,6 +166,26 @@ def test_a_fault_of_ours_is_one_sentence_and_its_traceback_on_demand(
     assert done.err.startswith("clew: unexpected LookupError: what is this; CLEW_DEBUG=1 ")
     monkeypatch.setenv("CLEW_DEBUG", "1")
     assert "Traceback (most recent call last)" in call("runs").err
+
+
+def test_a_path_that_is_no_text_is_shown_with_escapes(call: Call, home: Path, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\x1b[31m"))
+    home.rename(odd)
+    for arguments in (
+        ["runs"],
+        ["doctor", "--json"],
+        ["config", "--json"],
+        ["config"],
+        ["show", "nosuchrun"],
+    ):
+        done = call(*arguments, "--home", odd)
+        assert done.code in {0, 1, 2}
+        assert "unexpected" not in done.err
+        assert "\x1b" not in done.out + done.err
+    exported = json.loads(
+        call("export", "agent", "--to", "json", "-o", odd / "x", "--json", "--home", odd).out
+    )
+    assert exported["files"][0]["path"].endswith("caf\\udce9\x1b[31m/x")
 
 
 def test_colours_are_for_terminals_unless_asked_for(home: Path) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from clew.cli.history import SeenEvents
 from clew.cli.options import home_option, home_to_write, json_option
-from clew.cli.output import Page, note, print_json
+from clew.cli.output import Page, note, plain, print_json
 from clew.cli.runs import LEAST_ID_DIGITS
 from clew.cli.table import Cell, Column, print_table
 from clew.errors import JournalError, NoSuchRunError
@@ -119,7 +119,7 @@ class _Importing:
                 seen.add(line)
                 new += 1
         return Receipt(
-            path=str(path),
+            path=plain(path),
             format=form,
             run_id=run.run_id,
             original_run_id=run.original_run_id,

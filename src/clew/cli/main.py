@@ -109,6 +109,8 @@ def commands(context: click.Context) -> None:
 
 def main() -> NoReturn:
     """Run the command that the arguments name, and exit."""
+    if "_CLEW_COMPLETE" in os.environ:
+        commands.main(prog_name="clew")  # the shell asks what may follow; click answers and exits
     try:
         code = run_command(sys.argv[1:])
     except BaseException as error:

@@ -100,7 +100,7 @@ class Page:
 
 def print_json(value: Any) -> None:
     """Print one JSON document: the same on a terminal and in a pipe, and UTF-8 whatever the locale."""
-    document = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2) + b"\n"
+    document = msgspec.json.format(msgspec.json.encode(value, enc_hook=plain), indent=2) + b"\n"
     write_bytes(document)
 
 
@@ -119,6 +119,11 @@ def write_bytes(data: bytes, *, is_json: bool = True) -> None:
         return
     sys.stdout.flush()
     buffer.write(data)
+
+
+def plain(value: object) -> str:
+    """Return what JSON has no form for as text: a path above all, whose name may be no UTF-8."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 class TerminalStream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import select as readiness
 import sys
 import time
@@ -19,6 +20,7 @@ from clew.stream.filters import EventFilter
 from clew.stream.formats import encoder
 
 DEFAULT_LINES: Final = 10
+_BATCH: Final = 1000
 _POLL_S: Final = 0.04
 _LIVENESS_S: Final = 1.0
 _ENDS: Final = ("workflow_completed", "workflow_failed", "run_interrupted")
@@ -111,7 +113,9 @@ class _Tail:
             seen = SeenEvents()
         rows = self._store.runs() if self._home.is_dir() else []
         rows = rows if run_id is None else family_of_run(rows, run_id)
-        self._print(list(last_lines(self._store, rows, count=count, select=self._select, seen=seen)))
+        lines = last_lines(self._store, rows, count=count, select=self._select, seen=seen)
+        while batch := list(itertools.islice(lines, _BATCH)):
+            self._print(batch)
         if follower is None or seen is None:
             if not rows:
                 note(f"there are no runs in {self._home} yet")
