@@ -49,8 +49,9 @@ def _switched_off(arguments: argparse.Namespace) -> list[Row]:
 
 
 def _noop_row(arguments: argparse.Namespace, what: str) -> Row:
-    import clew
     from opentelemetry.trace import NoOpTracer
+
+    import clew
 
     start = NoOpTracer().start_as_current_span
     span = clew.span
@@ -74,10 +75,12 @@ def _noop_row(arguments: argparse.Namespace, what: str) -> Row:
         rounds=found.spread(),
         bar="<= 1/15",
         kept=found.ratio <= BAR,
-        notes=("Disabled peer: OpenTelemetry's NoOpTracer. The time of the loop itself is in both.",),
+        note="Disabled peer: OpenTelemetry's NoOpTracer. The time of the loop itself is in both.",
     )
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
-    print_benchmark(measure, __doc__, lambda p: p.add_argument("--off", action="store_true", help=argparse.SUPPRESS))
+    print_benchmark(
+        measure, __doc__, lambda p: p.add_argument("--off", action="store_true", help=argparse.SUPPRESS)
+    )

@@ -1,7 +1,7 @@
 """What does an event cost, against a JSON emitter with a flushed file, and against msgspec with `os.write`?
 
-    python benchmarks/event_cost.py                  time
-    python benchmarks/event_cost.py --instructions   instructions, under valgrind (leaves out the kernel's part)
+python benchmarks/event_cost.py                  time
+python benchmarks/event_cost.py --instructions   instructions, under valgrind (leaves out the kernel's part)
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _rows(arguments: argparse.Namespace, folder: Path) -> list[Row]:
                     rounds=found.spread(),
                     bar=bar_text,
                     kept=found.ratio <= bar,
-                    notes=(f"Event peer `{name}`: {peer}.",),
+                    note=f"Event peer `{name}`: {peer}.",
                 )
             )
     return rows

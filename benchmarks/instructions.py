@@ -16,10 +16,14 @@ from collections.abc import Callable, Mapping
 
 from table import Row, fraction
 
+CALLGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+
 
 def add_instruction_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instructions", action="store_true", help="count instructions with valgrind")
-    parser.add_argument("--operations", type=int, default=2000, metavar="N", help="for --instructions: N and 2 N")
+    parser.add_argument(
+        "--operations", type=int, default=2000, metavar="N", help="for --instructions: N and 2 N"
+    )
     parser.add_argument("--work", help=argparse.SUPPRESS)
 
 
@@ -37,8 +41,7 @@ def instructions_of(script: str, work: str, *, operations: int) -> float:
     counts = []
     for times in (1, 2):
         done = subprocess.run(
-            ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, script]
-            + ["--work", work, "--operations", str(operations * times)],
+            [*CALLGRIND, sys.executable, script, "--work", work, "--operations", str(operations * times)],
             check=False,
             capture_output=True,
             text=True,
@@ -60,5 +63,5 @@ def instruction_row(script: str, what: str, peer: str, work: str, *, bar: float,
         ratio=fraction(ours / theirs),
         bar=f"<= {fraction(bar)}",
         kept=ours / theirs <= bar,
-        notes=(f"Instructions, peer: {peer}. Work done by the kernel is not counted.",),
+        note=f"Instructions, peer: {peer}. Work done by the kernel is not counted.",
     )

@@ -49,6 +49,10 @@ class OpenTelemetry:
         """Let the worker finish, so that it does not run during another's turn. Not timed: that is in its favour."""
         self.provider.force_flush()
 
+    def spans_exported(self, count: int) -> None:
+        self.spans(count)
+        self.flush()
+
     @property
     def dropped(self) -> int:
         self.flush()

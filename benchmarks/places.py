@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
+CLEW = str(Path(sys.executable).parent / "clew")
+"""The command, of the same environment."""
 
 
 @contextmanager
@@ -25,13 +29,18 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """Return the environment without the caller's settings, and with this home."""
+    """Return the environment without the caller's settings, and with this home.
+
+    Compiled modules are kept as an installation keeps them, even where the caller's environment forbids that.
+    """
     clean = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("CLEW_") and name not in {"TRACEPARENT", "TRACESTATE"}
+        if not name.startswith("CLEW_")
+        and name not in {"TRACEPARENT", "TRACESTATE", "PYTHONDONTWRITEBYTECODE"}
     }
-    return {**clean, "CLEW_HOME": str(home), **more}
+    compiled = Path(tempfile.gettempdir()) / "clew-bench-compiled"
+    return {**clean, "PYTHONPYCACHEPREFIX": str(compiled), "CLEW_HOME": str(home), **more}
 
 
 def record_in(home: Path) -> None:
@@ -50,12 +59,14 @@ def run_python(*arguments: str, env: dict[str, str], cwd: Path | None = None) ->
     return done.stdout
 
 
-def measured(command: Sequence[str], *, env: dict[str, str], cwd: Path | None = None) -> tuple[float, os.struct_rusage, int]:
+def measured(
+    command: Sequence[str], *, env: dict[str, str], cwd: Path | None = None
+) -> tuple[float, resource.struct_rusage, int]:
     """Run a program with its output thrown away; return wall seconds, what the kernel says it used, exit code."""
-    import time
-
     begin = time.perf_counter()
-    process = subprocess.Popen(command, env=env, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=env, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(process.pid, 0)
     wall_s = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -69,6 +80,8 @@ class SealedSegments:
         self._home = home
 
     def remove(self) -> None:
-        files = sorted(self._home.glob("journal/*/*.jsonl"), key=lambda path: int(path.stem.rpartition("-")[2]))
+        files = sorted(
+            self._home.glob("journal/*/*.jsonl"), key=lambda path: int(path.stem.rpartition("-")[2])
+        )
         for path in files[:-1]:
             path.unlink()

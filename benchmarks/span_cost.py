@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from dataclasses import replace
 
 from instructions import add_instruction_options, instruction_row, work_alone
 from peers import OpenTelemetry
@@ -34,7 +35,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
         if arguments.work is not None:
             with clew.run("benchmark"):
                 otel = OpenTelemetry()
-                work_alone(arguments, {"ours": clew_spans, "otel": lambda n: (otel.spans(n), otel.flush())})
+                work_alone(arguments, {"ours": clew_spans, "otel": otel.spans_exported})
             return []
         otel = OpenTelemetry()
         sealed = SealedSegments(folder)
@@ -63,13 +64,13 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
                         rounds=found.spread(),
                         bar="<= 1/8",
                         kept=found.ratio <= BAR,
-                        notes=(
-                            f"Span peer: {PEER}. It dropped {otel.dropped} of {otel.ended} spans; a span is lost if "
-                            "the process is killed before its batch is exported.",
-                        ),
                     )
                 )
-        return rows
+        note = (
+            f"Span peer: {PEER}, every setting at its default. It dropped {otel.dropped} of {otel.ended} spans; those "
+            "in its queue are lost if the process is killed."
+        )
+        return [replace(row, note=note) for row in rows]
 
 
 def clew_spans(count: int) -> None:

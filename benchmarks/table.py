@@ -24,8 +24,8 @@ class Row:
     bar: str = ""
     kept: bool | None = None
     """None where no bar was set."""
-    notes: tuple[str, ...] = ()
-    """Sentences below the table."""
+    note: str = ""
+    """A sentence below the table; equal ones are printed once."""
 
     def cells(self) -> tuple[str, ...]:
         kept = "" if self.kept is None else ("yes" if self.kept else "NO")
@@ -52,7 +52,7 @@ def as_markdown(rows: Iterable[Row]) -> str:
 
 
 def _notes(rows: list[Row]) -> list[str]:
-    notes = list(dict.fromkeys(note for row in rows for note in row.notes))
+    notes = list(dict.fromkeys(row.note for row in rows if row.note))
     return ["", *notes] if notes else []
 
 
@@ -78,11 +78,11 @@ def print_benchmark(
     options: Callable[[argparse.ArgumentParser], object] = lambda _: None,
 ) -> None:
     """Run one benchmark from the command line: a table, or with --json one JSON object a row."""
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print rows as JSON lines")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: to see that it runs, not for numbers")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds: to see that it runs, not for numbers"
+    )
     options(parser)
     arguments = parser.parse_args()
     rows = measure(arguments)
@@ -95,5 +95,4 @@ def print_benchmark(
 
 
 def row_from_json(line: str) -> Row:
-    fields = json.loads(line)
-    return Row(**{**fields, "notes": tuple(fields["notes"])})
+    return Row(**json.loads(line))

@@ -1,0 +1,76 @@
+"""What does recording cost a real program? `examples/influenza` with everything on, and with CLEW_ENABLED=false.
+
+On: payloads captured whole, events streamed to a file. Each round runs the program three times in a turning order: on,
+off, and off once more. Off against off says how much two equal runs differ on this machine: an overhead below that
+cannot be told from noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Sequence
+
+from places import CLEW, REPOSITORY, environment, measured, scratch_folder
+from table import Row, duration, print_benchmark
+
+BAR = 0.01
+KINDS = ("on", "off", "off again")
+
+
+def measure(arguments: argparse.Namespace) -> list[Row]:
+    rounds = 2 if arguments.quick else arguments.rounds
+    wall: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    cpu: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    with scratch_folder() as folder:
+        example = str(REPOSITORY / "examples" / "influenza")
+        off = environment(folder / "home", CLEW_ENABLED="false")
+        on = environment(folder / "home", CLEW_CAPTURE="full", CLEW_TELEMETRY_LEVEL="debug")
+        commands = {
+            "on": ([CLEW, "run", "--telemetry-file", str(folder / "events.jsonl"), example], on),
+            "off": ([CLEW, "run", example], off),
+            "off again": ([CLEW, "run", example], off),
+        }
+        for command, env in commands.values():
+            assert measured(command, env=env)[2] == 0
+        for number in range(rounds):
+            start = number % len(KINDS)
+            for kind in KINDS[start:] + KINDS[:start]:
+                command, env = commands[kind]
+                seconds, usage, code = measured(command, env=env)
+                assert code == 0
+                wall[kind].append(seconds)
+                cpu[kind].append(usage.ru_utime + usage.ru_stime)
+    return [_row(name, times, rounds) for name, times in (("CPU", cpu), ("wall", wall))]
+
+
+def _row(clock: str, times: dict[str, list[float]], rounds: int) -> Row:
+    change = _median_change(times["on"], times["off"])
+    noise = _median_change(times["off again"], times["off"])
+    spread = statistics.median(abs(a / b - 1) for a, b in zip(times["off again"], times["off"], strict=True))
+    fastest = min(times["on"]) / min(times["off"] + times["off again"]) - 1
+    return Row(
+        what=f"examples/influenza, everything on against off ({clock} time)",
+        ours=duration(statistics.median(times["on"]) * 1e9),
+        peer=duration(statistics.median(times["off"]) * 1e9),
+        ratio=f"{change:+.1%}",
+        rounds=f"fastest {fastest:+.1%}; off against off {noise:+.1%}, typically ±{spread:.1%}",
+        bar="< +1 %",
+        kept=change < BAR,
+        note=(
+            f"Influenza: median of {rounds} rounds. Where equal runs differ by more than the bar, this cannot decide "
+            "about it; the number of events times the cost of one can."
+        ),
+    )
+
+
+def _median_change(these: Sequence[float], those: Sequence[float]) -> float:
+    return statistics.median(a / b for a, b in zip(these, those, strict=True)) - 1
+
+
+if __name__ == "__main__":
+    print_benchmark(
+        measure,
+        __doc__,
+        lambda p: p.add_argument("--rounds", type=int, default=10, metavar="N", help="rounds of three"),
+    )
