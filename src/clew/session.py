@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from clew.config import load_settings
 from clew.journal.writer import JournalWriter
@@ -70,7 +70,7 @@ class Session:
             with self._lock:
                 if self._recorder is None:
                     made = self._new_recorder(self.settings)
-                    self._recorder = self._recorder or made
+                    self._recorder = self._recorder or made  # type: ignore[redundant-expr] # see the lock
         return self._recorder
 
     def _new_recorder(self, settings: Settings) -> Recorder:
@@ -191,7 +191,11 @@ def run(name: str, *, kind: str | None = None, **attributes: Any) -> Run | NoopR
     return Run(recorder, name, kind=kind, start=start, attributes=attributes)
 
 
-def traced(function: _F | None = None, /, *, name: str | None = None, kind: str | None = None) -> Any:
+@overload
+def traced(function: _F, /, *, name: str | None = None, kind: str | None = None) -> _F: ...
+@overload
+def traced(*, name: str | None = None, kind: str | None = None) -> Callable[[_F], _F]: ...
+def traced(function: Any = None, /, *, name: str | None = None, kind: str | None = None) -> Any:
     """Record every call of a function, coroutine, generator or async generator as a span.
 
     Use it as `@traced` or `@traced(kind="retrieval")`. Where recording is switched off when the function is

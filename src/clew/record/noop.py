@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 
-class _Discarding(MutableMapping[str, Any]):
-    """A mapping that stays empty whatever is put into it."""
+class _Discarding(dict[str, Any]):
+    """A dictionary that stays empty whatever is put into it."""
 
     __slots__ = ()
 
     def __setitem__(self, key: str, value: object) -> None:
         return
 
-    def __getitem__(self, key: str) -> Any:
-        raise KeyError(key)
+    def setdefault(self, key: str, default: Any = None) -> Any:  # noqa: ARG002
+        """Give the default back."""
+        return default
 
-    def __delitem__(self, key: str) -> None:
-        raise KeyError(key)
+    def update(self, *values: Any, **more: Any) -> None:
+        """Do nothing."""
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
+    def __ior__(self, other: object) -> Self:  # type: ignore[override, misc]
+        return self
 
 
 _NOTHING: Final = _Discarding()
@@ -42,9 +39,9 @@ class NoopSpan:
     run_id: Final = None
     node_id: Final = None
     duration_ns: Final = None
-    metrics: Final[MutableMapping[str, Any]] = _NOTHING
-    attributes: Final[MutableMapping[str, Any]] = _NOTHING
-    tags: Final[MutableMapping[str, Any]] = _NOTHING
+    metrics: Final[dict[str, Any]] = _NOTHING
+    attributes: Final[dict[str, Any]] = _NOTHING
+    tags: Final[dict[str, Any]] = _NOTHING
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +71,9 @@ class NoopSpan:
 
     def __repr__(self) -> str:
         return "NOOP_SPAN"
+
+    def __reduce__(self) -> str:
+        return "NOOP_SPAN"  # copied or sent to another process, it is still the one
 
 
 NOOP_SPAN: Final = NoopSpan()

@@ -84,22 +84,29 @@ def _coroutine(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
 
 
 class _Between:
-    """Makes a generator's span current only while the generator's own code runs.
+    """Makes a generator's place current only while the generator's own code runs.
 
-    Between two values the consumer's code runs in the same context, and its spans are not the generator's.
+    Between two values the consumer's code runs in the same context, and its spans are not the generator's, nor
+    those of a span that the generator holds open over a `yield`.
     """
 
     def __init__(self, span: Span | NoopSpan) -> None:
-        self._span = span
+        """Open the span, and come back to the consumer's place."""
+        self._recorded = not isinstance(span, NoopSpan)
+        self._outside = current.get()
+        span.__enter__()
+        self._inside = current.get()
+        current.set(self._outside)
 
     def __enter__(self) -> None:
-        if not isinstance(self._span, NoopSpan):
-            self._before = current.get()
-            current.set(self._span)
+        if self._recorded:
+            self._outside = current.get()
+            current.set(self._inside)
 
     def __exit__(self, *error: object) -> None:
-        if not isinstance(self._span, NoopSpan) and current.get() is self._span:
-            current.set(self._before)
+        if self._recorded:
+            self._inside = current.get()
+            current.set(self._outside)
 
 
 def _generator(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
@@ -107,10 +114,7 @@ def _generator(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
     def traced(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         generator = function(*args, **kwargs)
         span = call.open(args, kwargs)
-        span.__enter__()
         between = _Between(span)
-        between._before = getattr(span, "_outer", None)
-        between.__exit__()
         result: Any = None
         resume: Callable[[Any], Any] = generator.send
         value: Any = None
@@ -147,10 +151,7 @@ def _async_generator(function: Callable[..., Any], call: _Call) -> Callable[...,
     async def traced(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator = function(*args, **kwargs)
         span = call.open(args, kwargs)
-        span.__enter__()
         between = _Between(span)
-        between._before = getattr(span, "_outer", None)
-        between.__exit__()
         resume: Callable[[Any], Any] = generator.asend
         value: Any = None
         try:
