@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 _PAGE: Final = mmap.ALLOCATIONGRANULARITY
 FIRST_WINDOW_BYTES: Final = 16 * 1024
-LARGEST_WINDOW_BYTES: Final = 1024 * 1024
+LARGEST_WINDOW_BYTES: Final = 256 * 1024
 _UNSAFE: Final = ("nfs", "btrfs", "zfs", "cifs", "smb", "9p", "fuse", "ceph", "lustre", "gluster", "afs")
 _GIL: Final = getattr(sys, "_is_gil_enabled", lambda: True)()
-_FLAGS: Final = getattr(mmap, "MAP_SHARED", 1) | getattr(mmap, "MAP_POPULATE", 0)
+_FLAGS: Final = getattr(mmap, "MAP_SHARED", 1)
+_ZEROS: Final = bytes(64 * 1024)
 
 
 class MappedSegment:
@@ -129,6 +130,7 @@ class MappedSegment:
         # One page more than is mapped: room for a last word when no more blocks are to be had.
         _reserve(self._fd, base, length + _PAGE)
         self._reserved = base + length + _PAGE
+        _touch(self._fd, end, base + length)
         window = mmap.mmap(self._fd, length, flags=_FLAGS, offset=base)
         window.seek(end - base)
         return window, base
@@ -166,6 +168,16 @@ def _file_system(path: Path) -> str | None:
         if len(point.parts) >= best and where.is_relative_to(point):
             best, kind = len(point.parts), fields[fields.index("-") + 1]
     return kind
+
+
+def _touch(fd: int, start: int, end: int) -> None:
+    """Write the zeros that are there already, so that the pages are in memory and their blocks are known.
+
+    A first write through the map then costs a third: without this every page of it waits for the file system
+    (measured on ext4: 330 ns a line without, 115 ns with, and 75 ns a line for this; see docs/design).
+    """
+    while start < end:
+        start += os.pwrite(fd, memoryview(_ZEROS)[: end - start], start)
 
 
 def _reserve(fd: int, start: int, length: int) -> None:
