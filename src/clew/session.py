@@ -13,6 +13,7 @@ from clew.config import load_settings
 from clew.journal.writer import JournalWriter
 from clew.model.ids import new_run_id, new_span_prefix, new_writer_id
 from clew.model.levels import FAMILIES
+from clew.model.trace import set_html_drawer
 from clew.record.clock import SystemClock
 from clew.record.context import ambient, current
 from clew.record.noop import NOOP_SPAN, NoopSpan
@@ -243,12 +244,19 @@ def current_run() -> Run | None:
     return handle if isinstance(handle, Run) else None
 
 
+def _draw(trace: ExecutionTrace) -> str:
+    from clew.view.html import trace_repr_html  # only a notebook shows one
+
+    return trace_repr_html(trace)
+
+
 def _tell(message: str) -> None:
     with contextlib.suppress(Exception):  # a closed stderr is no reason to disturb the program
         sys.stderr.write(f"{message}\n")
 
 
 atexit.register(session.close)
+set_html_drawer(_draw)
 set_process_hooks(recorder=session.recorder, at_end=session.close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=session.after_fork_in_child)

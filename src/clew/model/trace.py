@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from html import escape
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -16,9 +17,17 @@ from clew.model.unfold import number_text, unfold
 from clew.model.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 RunStatus = Literal["running", "completed", "failed", "interrupted"]
+
+
+_DRAWERS: Final[dict[str, Callable[[ExecutionTrace], str]]] = {}
+
+
+def set_html_drawer(draw: Callable[[ExecutionTrace], str]) -> None:
+    """Say how a notebook is to show a trace; the model itself cannot draw."""
+    _DRAWERS["html"] = draw
 
 
 class ExecutionTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -145,6 +154,12 @@ class ExecutionTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
             nodes=[_read_node(node, by_span) for node in trace.nodes],
             scores=[_read_score(score) for score in trace.scores],
         )
+
+    def _repr_html_(self) -> str:
+        """Return the timeline for a notebook, or a line of text where nothing that draws is loaded."""
+        draw = _DRAWERS.get("html")
+        text = f"{self.name or self.run_id}: {self.status}"
+        return f"<pre>{escape(text)}</pre>" if draw is None else draw(self)
 
     @property
     def states(self) -> StateChain:
