@@ -46,9 +46,13 @@ def record_and_kill(home: Path, what: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def buffered_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let programs keep their output back as they do for a user: only then can its last part fail at their end."""
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+def plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what a test runner or a shell may have set: how wide and in which colours output is to be.
+
+    Output is kept back as for a user: only then can its last part fail when the program ends.
+    """
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PYTHONUNBUFFERED"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")
