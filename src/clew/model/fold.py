@@ -66,8 +66,7 @@ class Fold:
                 return
             self.run_id = event.run_id
         name = event.event
-        if name in NODE_EVENTS:
-            self._add_node(node_line(event))
+        if name in NODE_EVENTS and self._add_node(node_line(event)):
             return
         self._note(event)
         if name in _RUN_EVENTS:
@@ -89,9 +88,8 @@ class Fold:
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     pass  # unusual, or no event at all
                 else:
-                    if found.run_id == run_id:
-                        self._add_node(found)
-                    continue
+                    if found.run_id != run_id or self._add_node(found):
+                        continue
             event = decode_event(line)
             if event is not None and run_id in {event.run_id, None}:
                 self.add(self._slim(event))
@@ -119,14 +117,18 @@ class Fold:
             self._last = event.timestamp
         self._writers.add(event.writer)
 
-    def _add_node(self, line: AnyLine) -> None:
-        self._note(line)
+    def _add_node(self, line: AnyLine) -> bool:
+        """Take in where a node begins or ends; False for a second, different start or end of the same span.
+
+        Such a one is kept among the events.
+        """
         span = line.span_id
         if span is None:
             self._nameless.append(line)
         elif isinstance(line, StartLine):
             if span in self._open or span in self._ended:
-                return
+                known = self._open.get(span) or self._ended[span]
+                return (known.writer, known.seq) == (line.writer, line.seq)
             early = self._early_ends.pop(span, None)
             if early is None:
                 self._open[span] = line
@@ -136,9 +138,16 @@ class Fold:
             start = self._open.pop(span, None)
             if start is not None:
                 self._ended[span] = ended(start, line)
-            elif span not in self._ended:
+            elif span in self._ended:
+                node = self._ended[span]
+                return (node.end_writer or node.writer, node.end_seq) == (line.writer, line.seq)
+            else:
                 # Its start may still come, from another writer; until then it stands for itself.
-                self._early_ends.setdefault(span, line)
+                early = self._early_ends.setdefault(span, line)
+                if (early.writer, early.seq) != (line.writer, line.seq):
+                    return False
+        self._note(line)
+        return True
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of an `ExecutionTrace`. What was returned before stays as it is.

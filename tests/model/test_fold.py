@@ -1,0 +1,335 @@
+"""What the fold makes of a run's events, in whatever order and form they come."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clew.model.events import Event, decode_event, encode_event
+from clew.model.fold import Fold
+from clew.model.trace import ExecutionTrace
+from tests.model.event_streams import RUN_ID, Stream, streams
+
+law = settings(deadline=None, max_examples=150)
+
+
+def events_of(lines: list[bytes]) -> list[Event]:
+    events = [decode_event(line) for line in lines]
+    assert None not in events
+    return [event for event in events if event is not None]
+
+
+def folded(lines: list[bytes], *, bite: int = 7) -> ExecutionTrace:
+    fold = Fold(RUN_ID)
+    for begin in range(0, len(lines), bite):
+        fold.add_lines(lines[begin : begin + bite])
+    return ExecutionTrace.from_fold(fold)
+
+
+# --- laws that hold for every run ----------------------------------------------------------------------------
+
+
+@law
+@given(streams())
+def test_a_trace_is_the_fold_of_its_own_events(stream: Stream) -> None:
+    trace = ExecutionTrace.from_events(events_of(stream.lines))
+    assert ExecutionTrace.from_events(trace.to_events()) == trace
+
+
+@law
+@given(streams())
+def test_a_trace_is_the_same_after_its_events_were_written_and_read(stream: Stream) -> None:
+    trace = ExecutionTrace.from_events(events_of(stream.lines))
+    assert ExecutionTrace.from_events(events_of([encode_event(e) for e in trace.to_events()])) == trace
+
+
+@law
+@given(streams())
+def test_a_trace_is_the_same_after_its_document_was_written_and_read(stream: Stream) -> None:
+    trace = ExecutionTrace.from_events(events_of(stream.lines))
+    assert ExecutionTrace.from_json(trace.to_json()) == trace
+
+
+@law
+@given(streams(), st.randoms(use_true_random=False))
+def test_the_order_of_arrival_does_not_matter(stream: Stream, chance: random.Random) -> None:
+    lines = stream.lines
+    shuffled = lines.copy()
+    chance.shuffle(shuffled)
+    assert folded(shuffled) == folded(lines)
+
+
+@law
+@given(streams(), st.integers(1, 9))
+def test_lines_fold_as_their_events_do(stream: Stream, bite: int) -> None:
+    """The quick way and the careful way are two programs, and must not differ in anything."""
+    assert folded(stream.lines, bite=bite) == ExecutionTrace.from_events(events_of(stream.lines))
+
+
+@law
+@given(streams(foreign=False))
+def test_what_arrives_twice_counts_once(stream: Stream) -> None:
+    assert folded(stream.lines * 2) == folded(stream.lines)
+
+
+@law
+@given(streams(), st.data())
+def test_a_trace_that_was_handed_out_does_not_change_when_the_fold_goes_on(
+    stream: Stream, data: st.DataObject
+) -> None:
+    lines = stream.lines
+    cut = data.draw(st.integers(1, len(lines)))
+    fold = Fold(RUN_ID)
+    fold.add_lines(lines[:cut])
+    early = ExecutionTrace.from_fold(fold)
+    as_it_was = early.to_json()
+    fold.add_lines(lines[cut:])
+    assert ExecutionTrace.from_fold(fold) == folded(lines)
+    assert early.to_json() == as_it_was
+    assert early == folded(lines[:cut])
+
+
+# --- single rules --------------------------------------------------------------------------------------------
+
+
+class Log:
+    """Writes the lines of one writer by hand."""
+
+    def __init__(self, writer: str | None = "a1b2c3d4e5f60718") -> None:
+        self.writer = writer
+        self.lines: list[bytes] = []
+
+    def line(self, event: str, at_us: int, data: object = None, **envelope: Any) -> None:
+        seconds, micros = divmod(at_us, 1_000_000)
+        fields = {
+            "timestamp": f"2026-11-21T08:00:{seconds:02d}.{micros:06d}Z",
+            "run_id": RUN_ID,
+            "event": event,
+            "level": "INFO",
+            **envelope,
+            **({} if self.writer is None else {"writer": self.writer, "seq": len(self.lines) + 1}),
+            "data": {} if data is None else data,
+        }
+        self.lines.append(msgspec.json.encode(fields))
+
+    def span(
+        self, name: str, begin_us: int, end_us: int, *, span_id: str, parent_id: str | None = None
+    ) -> None:
+        place = {"node_id": name, "span_id": span_id, "parent_id": parent_id or "0" * 16}
+        self.line("node_started", begin_us, **place)
+        self.line("node_completed", end_us, {"duration_ms": (end_us - begin_us) / 1000}, **place)
+
+    @property
+    def trace(self) -> ExecutionTrace:
+        return folded(self.lines)
+
+
+def test_self_time_is_what_no_child_covers_even_where_children_overlap() -> None:
+    log = Log()
+    log.span("outer", 0, 1000, span_id="0000000000000001")
+    log.span("left", 100, 400, span_id="0000000000000002", parent_id="0000000000000001")
+    log.span("right", 300, 600, span_id="0000000000000003", parent_id="0000000000000001")
+    log.span("late", 900, 1500, span_id="0000000000000004", parent_id="0000000000000001")
+    self_times = {node.node_id: node.self_time_ns for node in log.trace.nodes}
+    # 100-600 and 900-1500 are covered; what a child runs on after its parent's end is taken off as well.
+    assert self_times == {"outer": 0, "left": 300_000, "right": 300_000, "late": 600_000}
+    shorter = Log()
+    shorter.span("outer", 0, 1000, span_id="0000000000000001")
+    shorter.span("left", 100, 400, span_id="0000000000000002", parent_id="0000000000000001")
+    shorter.span("right", 300, 600, span_id="0000000000000003", parent_id="0000000000000001")
+    assert shorter.trace.nodes[0].self_time_ns == 500_000
+
+
+def test_a_child_that_starts_before_its_parent_is_stated_and_not_hidden() -> None:
+    log = Log()
+    log.span("child", 200, 300, span_id="0000000000000002", parent_id="0000000000000001")
+    log.span("parent", 450, 900, span_id="0000000000000001")
+    assert log.trace.causal_inversion_ns == 250_000
+
+
+def test_without_span_ids_an_end_belongs_to_the_latest_open_start_of_its_node() -> None:
+    log = Log(writer=None)
+    for at_us, event, node, data in [
+        (0, "node_started", "visit", {"attributes": {"round": 1}}),
+        (10, "node_started", "visit", {"attributes": {"round": 2}}),
+        (20, "node_completed", "visit", {"duration_ms": 0.01}),
+        (30, "node_completed", "visit", {"duration_ms": 0.03}),
+        (40, "node_failed", "never started", {"error": "boom"}),
+        (50, "node_started", "never ended", {}),
+    ]:
+        log.line(event, at_us, data, node_id=node)
+    assert [(n.node_id, n.attributes.get("round"), n.duration_ns, n.status) for n in log.trace.nodes] == [
+        ("visit", 1, 30_000, "completed"),
+        ("visit", 2, 10_000, "completed"),
+        ("never started", None, None, "failed"),
+        ("never ended", None, None, "running"),
+    ]
+
+
+def test_a_real_end_counts_more_than_what_was_said_of_the_run_when_its_process_was_gone() -> None:
+    log = Log()
+    log.line("workflow_started", 0, {"name": "x"})
+    log.line("node_started", 5, node_id="leaked", span_id="0000000000000001")
+    log.line("workflow_completed", 10, {"duration_ms": 0.01})
+    log.line("run_interrupted", 10, {"reason": "process died"})
+    trace = log.trace
+    assert (trace.status, trace.interrupted_by, trace.nodes[0].status) == ("completed", None, "interrupted")
+
+
+def test_a_worker_that_dies_interrupts_its_nodes_and_not_the_run() -> None:
+    log, worker = Log(), Log("b1b2c3d4e5f60718")
+    log.line("workflow_started", 0, {"name": "x"})
+    log.line("node_started", 5, node_id="mine", span_id="0000000000000001")
+    worker.line("node_started", 6, node_id="theirs", span_id="0000000000000002")
+    worker.line("run_interrupted", 7, {"reason": "process died"})
+    trace = folded(log.lines + worker.lines)
+    assert trace.status == "running"
+    assert {node.node_id: node.status for node in trace.nodes} == {"mine": "running", "theirs": "interrupted"}
+
+
+@pytest.mark.parametrize("took", [1e308, -5.0, 0])
+def test_a_duration_beyond_every_number_is_taken_from_the_clocks(took: float) -> None:
+    log = Log()
+    log.line("node_started", 0, node_id="n", span_id="0000000000000001")
+    log.line("node_completed", 50, {"duration_ms": took}, node_id="n", span_id="0000000000000001")
+    log.line("node_completed", 60, {"duration_ms": took}, node_id="alone", span_id="0000000000000002")
+    trace = log.trace
+    assert trace.nodes[0].duration_ns == (50_000 if took > 1 else round(took * 1e6))
+    assert ExecutionTrace.from_events(trace.to_events()) == trace
+
+
+def test_a_second_start_or_end_of_one_span_is_kept_among_the_events() -> None:
+    log = Log()
+    for at_us, event in enumerate(("node_started", "node_started", "node_completed", "node_failed")):
+        log.line(event, at_us, {"type": f"told {at_us}"}, node_id="n", span_id="0000000000000001")
+    trace = log.trace
+    assert [(node.kind, node.status) for node in trace.nodes] == [("told 0", "completed")]
+    assert [event.values()["type"] for event in trace.events] == ["told 1", "told 3"]
+    assert trace.nodes[0].events == trace.events
+    assert ExecutionTrace.from_events(trace.to_events()) == trace
+
+
+def test_events_of_another_run_are_left_out() -> None:
+    log = Log()
+    log.span("n", 0, 10, span_id="0000000000000001")
+    log.line("note", 20)
+    others = [line.replace(RUN_ID.encode(), b"f" * 32) for line in log.lines]
+    mixed = [line for pair in zip(log.lines, others, strict=True) for line in pair]
+    assert folded(mixed) == log.trace
+    assert ExecutionTrace.from_events(events_of(mixed)) == log.trace
+
+
+def test_a_fold_without_a_run_id_takes_the_first_events() -> None:
+    log = Log()
+    log.span("n", 0, 10, span_id="0000000000000001")
+    fold = Fold()
+    fold.add_lines([b"", b"no event", b'{"clew":"segment"}', *log.lines])
+    assert ExecutionTrace.from_fold(fold) == log.trace
+
+
+def test_a_fold_of_nothing_has_no_trace() -> None:
+    with pytest.raises(ValueError, match="no events"):
+        ExecutionTrace.from_fold(Fold(RUN_ID))
+
+
+def test_a_line_nested_deeper_than_the_stack_does_no_harm() -> None:
+    """How deep a line may nest depends on how deep the caller already is."""
+    log = Log()
+    log.span("fine", 0, 10, span_id="0000000000000001")
+    for span_id, depth in (("0000000000000002", 300), ("0000000000000003", 100_000)):
+        inputs = '{"inputs":' + "[" * depth + "]" * depth + "}"
+        log.line("node_started", 20, node_id="deep", span_id=span_id)
+        log.lines[-1] = log.lines[-1].replace(b'"data":{}', b'"data":' + inputs.encode())
+
+    def deeper(calls: int) -> ExecutionTrace:
+        return deeper(calls - 1) if calls else log.trace
+
+    assert deeper(0).nodes[0].node_id == "fine"
+    assert deeper(600).nodes[0].node_id == "fine"
+
+
+@pytest.mark.parametrize("level", ["INFO", "WARNING", "custom"])
+def test_a_boundary_of_any_level_is_folded(level: str) -> None:
+    log = Log()
+    log.line("node_started", 0, node_id="n", span_id="0000000000000001", level=level)
+    log.line("node_completed", 9, {"duration_ms": 1}, node_id="n", span_id="0000000000000001", level=level)
+    assert log.trace.nodes[0].duration_ns == 1_000_000
+
+
+def test_every_field_of_a_line_reaches_the_record_or_is_kept_beside_it() -> None:
+    log = Log()
+    start = {
+        "type": "prompt",
+        "attempt": 2,
+        "iteration": 3,
+        "attributes": {"k": 1},
+        "inputs": {"q": "x"},
+        "links": ["00000000000000aa"],
+        "temperature": 0.5,
+    }
+    end = {
+        "duration_ms": 1.5,
+        "input_tokens": 10,
+        "output_tokens": 5,
+        "cached_tokens": 4,
+        "reasoning_tokens": 3,
+        "cost_usd": 0.25,
+        "model": "large",
+        "tools_called": ["search"],
+        "metrics": {"depth": 4, "loss": "NaN"},
+        "attributes": {"k": 2, "later": True},
+        "outputs": ["y"],
+        "error": "no",
+        "error_type": "ValueError",
+        "stack": "here",
+        "retried": True,
+        "finish_reason": "stop",
+    }
+    place = {"node_id": "n", "span_id": "0000000000000001", "parent_id": "0000000000000009"}
+    log.line("node_started", 0, start, **place, shard=7)
+    log.line("node_failed", 2000, end, **place, level="ERROR", host="there")
+    (node,) = log.trace.nodes
+    found = msgspec.to_builtins(node)
+    assert str(found["metrics"].pop("loss")) == "nan"
+    error = {"error_type": "ValueError", "message": "no", "stack": "here", "retried": True}
+    assert found == {
+        "index": 0,
+        "node_id": "n",
+        "kind": "prompt",
+        "span_id": "0000000000000001",
+        "parent_id": "0000000000000009",
+        "attempt": 2,
+        "iteration": 3,
+        "started_at": "2026-11-21T08:00:00Z",
+        "ended_at": "2026-11-21T08:00:00.002000Z",
+        "duration_ns": 1_500_000,
+        "self_time_ns": 1_500_000,
+        "status": "failed",
+        "error": {
+            **error,
+            "node_id": "n",
+            "span_id": "0000000000000001",
+            "at": "2026-11-21T08:00:00.002000Z",
+        },
+        "inputs": {"q": "x"},
+        "outputs": ["y"],
+        "usage": {"input_tokens": 10, "output_tokens": 5, "cached_tokens": 4, "reasoning_tokens": 3},
+        "cost_usd": 0.25,
+        "model": "large",
+        "tools_called": ["search"],
+        "metrics": {"depth": 4.0},
+        "attributes": {"k": 2, "later": True},
+        "links": ["00000000000000aa"],
+        "writer": "a1b2c3d4e5f60718",
+        "seq": 1,
+        "end_seq": 2,
+        "extra": {"temperature": 0.5},
+        "end_extra": {"finish_reason": "stop"},
+        "envelope": {"shard": 7},
+        "end_envelope": {"host": "there"},
+    }
