@@ -251,10 +251,25 @@ def _thread_start(original: Callable[..., Any]) -> Callable[..., Any]:
         target = getattr(self, "_target", None)
         if scope is not None and getattr(target, "__module__", "") != "concurrent.futures.thread":
             with contextlib.suppress(AttributeError):
-                self.run = Carried(self.run, scope)  # type: ignore[method-assign]
+                _carry(self, scope)
         return original(self)
 
     return start
+
+
+def _carry(thread: threading.Thread, scope: Scope) -> None:
+    """Have a thread begin at a place in a run, with no frame of ours in the traceback of what it raises."""
+    if hasattr(thread, "_context"):  # Python 3.14: it enters a context of its own after the beginning
+        thread.run = Carried(thread.run, scope)  # type: ignore[method-assign]
+        return
+    begin = thread._bootstrap  # type: ignore[attr-defined]
+
+    def bootstrap() -> None:
+        del thread._bootstrap  # type: ignore[attr-defined]
+        current.set(scope)
+        begin()
+
+    thread._bootstrap = bootstrap  # type: ignore[attr-defined]
 
 
 def _pool_submit(original: Callable[..., Any]) -> Callable[..., Any]:

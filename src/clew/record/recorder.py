@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from clew.journal.writer import JournalWriter
 from clew.model.events import decode_event
 from clew.model.ids import NO_SPAN
+from clew.model.levels import LEVEL_RANK
 from clew.model.trace import ExecutionTrace
 from clew.record.clock import Stamper, SystemClock
 from clew.record.encode import Encoded, ValueEncoder, encode_json, quick_fields
@@ -197,7 +198,8 @@ class Recorder:
         if head is None:
             if len(run.events) > _MOST_NAMES:
                 run.events.clear()
-            shown = self.text(safe_str(level).upper(), run)[:-1]
+            word = safe_str(level)
+            shown = self.text(word.upper() if word.upper() in LEVEL_RANK else word, run)[:-1]
             head = f'","run_id":"{run.run_id}","event":{self.text(name, run)},"level":{shown}'
             run.events[name, level] = head
         if node is None:

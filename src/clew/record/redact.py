@@ -89,7 +89,7 @@ _LOOKS: Final[tuple[tuple[str, tuple[_Look, ...]], ...]] = (
             _look("AIza", r"AIza[\w-]{30,}"),
         ),
     ),
-    ("@", (_look("://", r"(://[^/\s:@]{0,256}:)[^\s/]{1,1024}(?=@)", _KEPT_IN_FRONT),)),
+    ("@", (_look("://", r"(://[^/\s:@]{0,256}:)(?!\[redacted\]@)[^\s/]{1,1024}(?=@)", _KEPT_IN_FRONT),)),
     # A word after these two is no secret: "the bearer instrument", "a basic understanding".
     (
         "earer",
@@ -115,7 +115,7 @@ _NAMES: Final = (
 _VALUE_AFTER: Final = re.compile(
     # the rest of the name, a separator, quotes that may be escaped, and not what is none: None, true, [redacted]
     r"""(?:[_-]?(?:access)?[_-]?key|s)?\\{0,4}["']?\s{0,8}[=:]\s{0,8}\\{0,4}["']?"""
-    r"""(?:(?:bearer|basic|token)\s{1,8})?(?!(?:none|null|true|false|\d{1,9})\b)([^\s"',;&}\])\\\[][^\s"',;&}\])\\]{3,})""",
+    r"""(?:(?:bearer|basic|token)\s{1,8})?(?!(?:none|null|true|false|bearer|basic|\d{1,9})\b)([^\s"',;&}\])\\\[][^\s"',;&}\])\\]{3,})""",
     re.IGNORECASE,
 )
 
