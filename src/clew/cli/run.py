@@ -163,8 +163,7 @@ def _run(target: Target, args: Sequence[str], *, name: str, options: StreamOptio
             except TargetError:
                 raise
             except BaseException as error:
-                if not isinstance(error, SystemExit):
-                    _print_as_python_would(error)
+                _print_as_python_would(error)
                 _wait_for_threads()
                 raise
     except TargetError:
@@ -176,6 +175,10 @@ def _run(target: Target, args: Sequence[str], *, name: str, options: StreamOptio
         _leave(failure)
     if result is not None:
         _print_result(result)
+    elif target.kind == "script":
+        raise SystemExit(
+            0
+        )  # what its standard output does now is the program's own affair, as Python ends it
 
 
 def _finish(pumps: Pumps) -> None:
@@ -186,7 +189,8 @@ def _finish(pumps: Pumps) -> None:
 
 def _leave(failure: BaseException) -> NoReturn:
     if isinstance(failure, SystemExit):
-        raise failure
+        is_code = failure.code is None or isinstance(failure.code, int)
+        raise SystemExit(failure.code if is_code else 1)
     if isinstance(failure, KeyboardInterrupt):
         raise ProgramInterrupted from None
     raise SystemExit(1)
@@ -195,13 +199,20 @@ def _leave(failure: BaseException) -> NoReturn:
 def _wait_for_threads() -> None:
     """The run lasts as long as the program does: until the last thread that Python itself would wait for."""
     here = threading.current_thread()
-    for thread in threading.enumerate():
-        if thread is not here and not thread.daemon:
+    while waiting := [t for t in threading.enumerate() if t is not here and not t.daemon]:
+        for thread in waiting:
             thread.join()
 
 
 def _print_as_python_would(error: BaseException) -> None:
-    """Print a traceback that begins in the program, not in here."""
+    """Print a traceback that begins in the program, not in here; of `sys.exit("text")` the text."""
+    if isinstance(error, SystemExit):
+        if error.code is not None and not isinstance(error.code, int):
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+            with contextlib.suppress(Exception):
+                sys.stderr.write(f"{error.code}\n")
+        return
     traceback = error.__traceback__
     while traceback is not None and _is_ours(traceback):
         traceback = traceback.tb_next

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from difflib import get_close_matches
 from pathlib import Path
@@ -49,6 +51,9 @@ class Script:
         Raises: TargetError where the path holds no Python program.
         """
         self._is_directory = path.is_dir()
+        # As Python makes it: absolute, and otherwise as it was given. A Path would tidy it up.
+        self._given = os.path.join(os.getcwd(), given)  # noqa: PTH109, PTH118
+        self._file = os.path.join(self._given, "__main__.py") if self._is_directory else self._given  # noqa: PTH118
         self._path = path / "__main__.py" if self._is_directory else path
         self._argv = [given, *arguments]
         self.name = path.resolve().name if self._is_directory else path.stem
@@ -74,9 +79,9 @@ class Script:
     def execute(self) -> None:
         """Run it as `__main__`."""
         main = ModuleType("__main__")
-        path = str(self._path)
+        path = self._file
         main.__file__ = path
-        main.__builtins__ = __builtins__  # type: ignore[attr-defined]
+        main.__builtins__ = builtins  # type: ignore[attr-defined]
         if self._is_directory:
             main.__spec__ = importlib.util.spec_from_file_location("__main__", path)
             main.__package__ = ""
@@ -84,7 +89,7 @@ class Script:
             main.__spec__ = None
             main.__dict__["__cached__"] = None
         sys.argv[:] = self._argv
-        folder = self._argv[0] if self._is_directory else str(self._path.resolve().parent)
+        folder = self._given if self._is_directory else str(Path(path).resolve().parent)
         _first_on_path(folder)
         sys.modules["__main__"] = main
         # The program is the user's own, and this is how it becomes `__main__`.

@@ -33,6 +33,10 @@ class WrittenSegment:
             written = 0
             try:
                 written = os.pwrite(self._fd, line, start)
+                while (
+                    0 < written < size
+                ):  # the next call says why: the disk is full, or the file is too large
+                    written += os.pwrite(self._fd, line[written:], start + written)
             finally:
                 if written != size and self._size == start + size:
                     self._size = start
