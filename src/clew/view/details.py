@@ -98,7 +98,7 @@ def _told(node: NodeExecution) -> list[tuple[str, str]]:
         told.append(("Output tokens", format_count(node.usage.output_tokens)))
     told.append(("Cost", None if node.cost_usd is None else format_usd(node.cost_usd)))
     if node.error is not None:
-        told.append(("Error", labels.error_text(node.error.error_type, node.error.message)))
+        told.append(("Error", labels.error_text(node.error.error_type, node.error.message, 1000)))
         told.append(("Stack", None if node.error.stack is None else node.error.stack[-2000:]))
     if node.skip:
         told.append(("Skipped", preview(node.skip, _VALUE_LENGTH)))

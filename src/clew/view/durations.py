@@ -48,7 +48,8 @@ def format_bytes(size_bytes: int | None) -> str:
         text = _three_digits(size)
         if abs(float(text)) < 1000:
             return f"{text} {unit}"
-    return f"{size / 1024:,.0f} PiB" if abs(size) >= 1024 else f"{size / 1024:.2f} PiB"
+    size /= 1024
+    return f"{_three_digits(size) if abs(size) < 1000 else f'{size:,.0f}'} PiB"
 
 
 def format_usd(usd: float | None) -> str:

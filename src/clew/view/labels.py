@@ -20,6 +20,8 @@ ORPHAN_MARK: Final = "?"
 MOST_CHARACTERS: Final = 300
 """Of one name or message in a tooltip. Whole texts are in the trace itself."""
 
+_DEEPEST: Final = 8
+"""Nodes of a path that are named; the middle of a longer one is left out."""
 _NARROW: Final = frozenset("iljtfrI.,:;'|!()[]{} -")
 _BROAD: Final = frozenset("mwMW@%")
 
@@ -65,13 +67,14 @@ def _em(char: str) -> float:
 
 def box_label(box: Box) -> str:
     """Return what stands in a box where there is room."""
+    name = shortened(box.node_id)
     if box.count > 1:
-        return f"{box.node_id} ×{format_count(box.count)}"  # noqa: RUF001 - the sign itself is meant
+        return f"{name} ×{format_count(box.count)}"  # noqa: RUF001 - the sign itself is meant
     if box.failed:
-        return f"{FAILED_MARK} {box.node_id}"
+        return f"{FAILED_MARK} {name}"
     if box.open:
-        return f"{OPEN_MARK} {box.node_id}"
-    return f"{ORPHAN_MARK} {box.node_id}" if box.orphans else box.node_id
+        return f"{OPEN_MARK} {name}"
+    return f"{ORPHAN_MARK} {name}" if box.orphans else name
 
 
 def box_title(box: Box, trace: ExecutionTrace) -> str:
@@ -98,27 +101,42 @@ def box_title(box: Box, trace: ExecutionTrace) -> str:
     if node.status != "completed":
         parts.append(node.status)
     if node.error is not None:
-        parts.append(shortened(error_text(node.error.error_type, node.error.message)))
+        parts.append(error_text(node.error.error_type, node.error.message))
     if box.orphans:
         parts.append("its parent is not in the log")
     return ", ".join(parts)
 
 
-def error_text(error_type: str | None, message: str | None) -> str:
-    """Return an error in one line."""
-    return ": ".join(part for part in (error_type, message) if part) or "failed"
+def error_text(error_type: str | None, message: str | None, most: int = MOST_CHARACTERS) -> str:
+    """Return an error in one line, shortened."""
+    return shortened(": ".join(part[:most] for part in (error_type, message) if part) or "failed", most)
+
+
+def place_text(failure: Failure, inside: str = " › ") -> str:  # noqa: RUF001 - the sign itself is meant
+    """Return where a failure was, outermost node first, shortened."""
+    if failure.node_id is None:
+        return "the run itself"
+    names = [shortened(name, 80) for name in [*failure.path, failure.node_id]]
+    if len(names) > _DEEPEST:
+        names[2 : 3 - _DEEPEST] = ["…"]
+    return inside.join(names)
 
 
 def failure_text(failure: Failure) -> str:
     """Return a failure in one line: what, how often, where."""
-    where = " › ".join([*failure.path, failure.node_id]) if failure.node_id else "the run"  # noqa: RUF001
-    times = f" ×{format_count(failure.count)}" if failure.count > 1 else ""  # noqa: RUF001
-    return f"{error_text(failure.error_type, failure.message)}{times}, in {where}"
+    times = f" ×{format_count(failure.count)}" if failure.count > 1 else ""  # noqa: RUF001 - as above
+    return f"{error_text(failure.error_type, failure.message)}{times}, in {place_text(failure)}"
+
+
+def run_name(trace: ExecutionTrace, most: int = 120) -> str:
+    """Return what a run is called, shortened."""
+    return shortened(trace.name or trace.run_id, most)
 
 
 def run_facts(trace: ExecutionTrace) -> list[str]:
     """Return what is to be known of the run in a few words each, its status first."""
-    facts = [f"{trace.status} ({trace.interrupted_by})" if trace.interrupted_by else trace.status]
+    reason = f" ({shortened(trace.interrupted_by, 80)})" if trace.interrupted_by else ""
+    facts = [f"{trace.status}{reason}"]
     if trace.duration_ns is not None:
         facts.append(format_duration(trace.duration_ns))
     facts.append(f"{format_count(len(trace.nodes))} {'execution' if len(trace.nodes) == 1 else 'executions'}")
@@ -137,13 +155,20 @@ def timeline_notes(timeline: Timeline, trace: ExecutionTrace) -> list[str]:
         )
     if timeline.rows_folded:
         notes.append(f"{format_count(timeline.rows_folded)} rows do not fit and are folded into the last one")
-    for count, what in (
-        (trace.lost, "events are lost"),
-        (trace.redacted, "secrets were removed"),
-        (trace.truncated, "payloads were cut"),
-    ):
-        if count:
-            notes.append(f"{format_count(count)} {what}")
+    return notes + record_notes(trace)
+
+
+def record_notes(trace: ExecutionTrace) -> list[str]:
+    """Return what is known to be missing or uncertain in the record itself."""
+    notes = [
+        f"{format_count(count)} {one if count == 1 else many}"
+        for count, one, many in (
+            (trace.lost, "event is lost", "events are lost"),
+            (trace.redacted, "secret was removed", "secrets were removed"),
+            (trace.truncated, "payload was cut", "payloads were cut"),
+        )
+        if count
+    ]
     if trace.causal_inversion_ns:
         notes.append(f"clocks disagree by up to {format_duration(trace.causal_inversion_ns)}")
     return notes

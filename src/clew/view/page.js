@@ -74,7 +74,8 @@
       const late = [];
       for (const box of row) {
         if (box[END] < from || box[START] > to) continue;
-        if (box[LOOK] === "skipped") late.push(box); else drawBox(box, ink, faint);
+        // What is drawn wider than it is comes last, or its neighbour would hide it.
+        if (box[LOOK] === "skipped" || box[LOOK].startsWith("failed")) late.push(box); else drawBox(box, ink, faint);
       }
       late.forEach((box) => drawBox(box, ink, faint));
     }

@@ -138,7 +138,7 @@ class Scene:
         self.shapes.append(Text(x, self.height, shown, tone))
 
     def _heading(self) -> None:
-        name = clipped(self._trace.name or self._trace.run_id, self._room * 0.5, size_px=TITLE_SIZE)
+        name = clipped(labels.run_name(self._trace), self._room * 0.5, size_px=TITLE_SIZE)
         self.height += TITLE_SIZE
         self.shapes.append(Text(MARGIN, self.height, name, "ink", is_title=True))
         facts = " · ".join(labels.run_facts(self._trace))
@@ -161,8 +161,9 @@ class Scene:
 
     def _boxes(self) -> None:
         top = self.height
-        # What takes no time is drawn last, or what follows it would hide it.
-        for box in sorted(self._timeline.boxes, key=lambda box: box.status == "skipped"):
+        # What is drawn wider than it is comes last, or its neighbour would hide it.
+        late = {"failed": 1, "skipped": 2}
+        for box in sorted(self._timeline.boxes, key=lambda box: late.get(box.status, 0)):
             self._box(box, top + box.row * PITCH)
         self.height = top + self._timeline.rows * PITCH
         if not self._timeline.boxes:
@@ -213,7 +214,7 @@ class Scene:
         entries = legend(self._timeline)
         self.height += 20 if entries else 0
         for entry in entries:
-            shown = clipped(entry.name, 240, size_px=TEXT_SIZE)
+            shown = clipped(labels.shortened(entry.name), 240, size_px=TEXT_SIZE)
             needed = 32 + text_px(shown, TEXT_SIZE)
             if x + needed > self.width and x > MARGIN:
                 x = float(MARGIN)

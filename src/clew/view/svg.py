@@ -39,7 +39,7 @@ def timeline_svg(
 def timeline_picture(timeline: Timeline, trace: ExecutionTrace, *, width: int, heading: bool = True) -> str:
     """Return the SVG of boxes that are already laid out; `heading` is the run's name, facts and failures."""
     scene = Scene(timeline, trace, width=width, heading=heading)
-    name = markup(labels.shortened(trace.name or trace.run_id, 120))
+    name = markup(labels.run_name(trace))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="clew-svg" viewBox="0 0 {width} {scene.height}" '
         f'width="{width}" height="{scene.height}" role="img" aria-label="Timeline of {name}">'

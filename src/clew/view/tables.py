@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from clew.view.durations import UNKNOWN, format_count, format_duration, format_usd
-from clew.view.labels import FAILED_MARK, error_text, markup, shortened
+from clew.view.labels import FAILED_MARK, error_text, markup, place_text, shortened
 from clew.view.preview import preview
 
 if TYPE_CHECKING:
@@ -56,12 +56,11 @@ def failures_list(failures: Sequence[Failure], left_out: int) -> str:
     """Return the causes of failure, each with its place and its stack."""
     items = []
     for failure in failures:
-        where = _INSIDE.join([*failure.path, failure.node_id]) if failure.node_id else "the run itself"
-        facts = [f"in {shortened(where, 400)}"]
+        facts = [f"in {place_text(failure)}"]
         if failure.count > 1:
             facts.append(f"{format_count(failure.count)} times")
         if failure.passed_on_by:
-            facts.append(f"passed on by {shortened(', '.join(failure.passed_on_by), 200)}")
+            facts.append(f"passed on by {shortened(', '.join(failure.passed_on_by[:8]), 200)}")
         if failure.ended_run is False:
             facts.append("the run went on" if not failure.retried else "was tried again")
         stack = ""
@@ -69,7 +68,7 @@ def failures_list(failures: Sequence[Failure], left_out: int) -> str:
             text = "\n".join(markup(line) for line in failure.stack[-4000:].split("\n"))
             stack = f"<details><summary>Stack</summary><pre>{text}</pre></details>"
         kind = "handled" if failure.ended_run is False else "cause"
-        what = shortened(error_text(failure.error_type, failure.message), 1000)
+        what = error_text(failure.error_type, failure.message, 1000)
         items.append(
             f'<li class="{kind}"><strong>{FAILED_MARK} {markup(what)}</strong>'
             f"<span>{markup(' · '.join(facts))}</span>{stack}</li>"
@@ -133,7 +132,7 @@ def executions_table(executions: Sequence[ListedExecution], *, are_open: bool) -
         rows.append(
             [
                 _Cell(name),
-                _Cell(shortened(_INSIDE.join(execution.path), _NAME_LENGTH) or UNKNOWN),
+                _Cell(shortened(_INSIDE.join(execution.path[-8:]), _NAME_LENGTH) or UNKNOWN),
                 _time(execution.open_ns if are_open else execution.duration_ns),
                 _Cell(_tags(execution)),
                 _Cell(preview(rest, 200) if rest not in (None, {}) else UNKNOWN),
@@ -146,7 +145,10 @@ def _tags(execution: ListedExecution) -> str:
     tags = [] if execution.iteration is None else [f"iteration={execution.iteration}"]
     if execution.attempt is not None and execution.attempt > 1:
         tags.append(f"attempt={execution.attempt}")
-    tags += [f"{shortened(name, 40)}={preview(value, 60)}" for name, value in execution.attributes.items()]
+    tags += [
+        f"{shortened(name, 40)}={preview(value, 60)}"
+        for name, value in list(execution.attributes.items())[:12]
+    ]
     return shortened(", ".join(tags), 300) or UNKNOWN
 
 

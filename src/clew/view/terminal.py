@@ -12,6 +12,7 @@ from clew.view.axis import ticks
 from clew.view.bars import Glyphs, bar, glyphs_for, heights, load
 from clew.view.cells import cell_width, fit, harmless
 from clew.view.durations import format_count, format_duration
+from clew.view.labels import error_text, place_text, record_notes, run_name, shortened
 
 if TYPE_CHECKING:
     from clew.model.trace import ExecutionTrace
@@ -53,8 +54,9 @@ def timeline_text(
              most; what they leave out is said. encoding: of the terminal; one without block characters gets ASCII.
     Returns: lines without trailing spaces or a last newline. Nothing in a name can control the terminal.
     """
+    ellipsis = glyphs_for(encoding).ellipsis
     return "\n".join(
-        _paint(_clip(line, width), colour=colour)
+        _paint(_clip(line, width, ellipsis=ellipsis), colour=colour)
         for line in _Drawing(trace, width=width, max_rows=max_rows, encoding=encoding).lines()
     )
 
@@ -62,6 +64,7 @@ def timeline_text(
 class _Drawing:
     def __init__(self, trace: ExecutionTrace, *, width: int, max_rows: int, encoding: str) -> None:
         self._trace = trace
+        self._width = width
         self._encoding = encoding
         self._glyphs: Glyphs = glyphs_for(encoding)
         self._times: Times = measure_times(trace)
@@ -106,24 +109,23 @@ class _Drawing:
         facts.append(f"{format_count(len(trace.nodes))} {executions}")
         if trace.started_at is not None:
             facts.append(f"{trace.started_at:%Y-%m-%d %H:%M:%S} UTC")
-        reason = f" ({self._safe(trace.interrupted_by)})" if trace.interrupted_by else ""
-        dash = f" {self._glyphs.dash} "
-        return [
-            (self._safe(trace.name or trace.run_id), "bold"),
-            ("  ", ""),
-            (trace.status + reason, trace.status),
-            (dash + dash.join(facts), "dim"),
-        ]
+        reason = f" ({self._safe(shortened(trace.interrupted_by))})" if trace.interrupted_by else ""
+        name = self._safe(run_name(trace))
+        told = ""
+        room = self._width - cell_width(f"{name}  {trace.status}{reason}")
+        for fact in facts:  # those that fit; half a fact tells nobody anything
+            if cell_width(told) + len(fact) + 3 > room:
+                break
+            told += f" {self._glyphs.dash} {fact}"
+        return [(name, "bold"), ("  ", ""), (trace.status + reason, trace.status), (told, "dim")]
 
     def _failures(self) -> list[list[_Piece]]:
         found = find_failures(self._trace, self._tree)
         ended_run = [failure for failure in found if failure.ended_run is not False]
         drawn: list[list[_Piece]] = []
         for failure in ended_run[:_MOST_FAILURES]:
-            what = ": ".join(part for part in (failure.error_type, failure.message) if part) or "failed"
-            where = self._glyphs.inside.join(
-                [*failure.path, failure.node_id] if failure.node_id else ["the run"]
-            )
+            what = error_text(failure.error_type, failure.message)
+            where = place_text(failure, self._glyphs.inside)
             times = f"  {self._glyphs.times}{format_count(failure.count)}" if failure.count > 1 else ""
             drawn.append(
                 [
@@ -135,7 +137,7 @@ class _Drawing:
 
     def _name(self, line: Line) -> str:
         indent = 2 * min(line.depth, _DEEPEST_INDENT // 2) + max(0, line.depth - _DEEPEST_INDENT // 2)
-        return " " * min(indent, _DEEPEST_INDENT) + self._safe(line.node_id or "-")
+        return " " * min(indent, _DEEPEST_INDENT) + self._safe(shortened(line.node_id) or "-")
 
     def _how_many(self, line: Line) -> str:
         if line.count == 1:
@@ -224,14 +226,7 @@ class _Drawing:
             notes.append(f"{times}N: all executions in one line, bar height = how many ran at once")
         if any(line.orphans for line in found.lines):
             notes.append(f"{self._glyphs.marks['orphan']} the parent of this execution is not in the log")
-        for count, what in (
-            (trace.lost, "events lost"),
-            (trace.redacted, "secrets removed"),
-            (trace.truncated, "payloads cut"),
-        ):
-            if count:
-                notes.append(f"{format_count(count)} {what}")
-        return notes
+        return [self._safe(note) for note in notes + record_notes(trace)]
 
 
 def _status(line: Line) -> str:
@@ -241,7 +236,7 @@ def _status(line: Line) -> str:
     return "skipped" if line.statuses.get("skipped") == line.count else "completed"
 
 
-def _clip(pieces: list[_Piece], width: int) -> list[_Piece]:
+def _clip(pieces: list[_Piece], width: int, *, ellipsis: str) -> list[_Piece]:
     """Cut a line where the window ends, and the spaces that nobody sees."""
     pieces = list(pieces)
     while pieces and not pieces[-1][0].rstrip():
@@ -251,7 +246,7 @@ def _clip(pieces: list[_Piece], width: int) -> list[_Piece]:
     kept: list[_Piece] = []
     room = width
     for text, colour in pieces:
-        shown = fit(text, room) if cell_width(text) > room else text
+        shown = fit(text, room, ellipsis=ellipsis) if cell_width(text) > room else text
         kept.append((shown, colour))
         room -= cell_width(shown)
         if room <= 0:
