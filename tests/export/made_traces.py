@@ -80,6 +80,8 @@ def random_trace(seed: int, *, steps: int = 60, step_ns: int = 3000) -> Executio
         stack, writer = stacks[thread], "w2" if thread == 3 else "w1"
         if not stack or (len(stack) < 5 and chance.random() < 0.5):
             parent = stack[-1] if stack else chance.choice(["root", None])
+            if chance.random() < 0.2:
+                parent = chance.choice(made.open_spans())  # of another thread, and this may outlive it
             span = f"{thread}-{count}"
             node = chance.choice(["draft", "judge", "=cmd", "näht"])
             tags = {"attributes": {"seed": str(count), "thread": thread}} if chance.random() < 0.6 else {}

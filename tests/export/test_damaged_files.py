@@ -110,6 +110,12 @@ def test_a_whole_line_behind_a_torn_one_is_read(reading: Reading) -> None:
     assert imported.skipped == 1
 
 
+def test_a_line_that_is_damaged_in_two_places_counts_once(reading: Reading) -> None:
+    imported = reading(b'{"timestamp": "2026-01-0' + LINES[0] + b" and text\n" + LINES[1])
+    assert seconds(imported) == [1, 2]
+    assert imported.skipped == 1
+
+
 def test_numbers_and_texts_that_json_does_not_have_are_read(reading: Reading) -> None:
     values = (
         b'{"n": NaN, "i": [Infinity, -Infinity], "s": "\\ud800x", "big": 1e999, "pair": "\\ud83d\\ude00"}'

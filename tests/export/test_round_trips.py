@@ -164,13 +164,13 @@ def test_an_end_belongs_to_the_start_that_its_duration_fits(tmp_path: Path) -> N
 
     path = tmp_path / "parallel.jsonl"
     starts = [line(0, "node_started", k=0), line(10, "node_started", k=1), line(20, "node_started", k=2)]
-    ends = [line(30, "node_completed", duration_ms=30), line(41, "node_completed", duration_ms=30)]
+    ends = [line(30, "node_completed", duration_ms=10), line(41, "node_completed", duration_ms=41)]
     path.write_bytes(b"\n".join([*starts, *ends, line(50, "node_failed")]))
     trace = ExecutionTrace.from_events(read(path).runs[0].events)
-    assert [(node.extra["k"], node.status) for node in trace.nodes] == [
-        (0, "completed"),
-        (1, "completed"),
-        (2, "failed"),
+    assert [(node.extra["k"], node.status, (node.duration_ns or 0) // 10**6) for node in trace.nodes] == [
+        (0, "completed", 41),
+        (1, "failed", 40),
+        (2, "completed", 10),
     ]
 
 

@@ -136,3 +136,27 @@ def test_a_checkpoint_says_what_is_done_and_what_is_not() -> None:
         "in",
     )
     assert checkpoint["inputs"] == {"n": 1}
+
+
+def test_a_skipped_node_keeps_what_its_trace_file_says_of_it(tmp_path: Path) -> None:
+    node = {
+        "id": "maybe",
+        "start_time": "2026-11-21T04:09:49.167109+00:00",
+        "end_time": "2026-11-21T04:09:49.167452+00:00",
+        "input": {"n": 3},
+        "output": {"n": 3},
+        "model": "m",
+        "tokens": {},
+        "skipped": True,
+        "error": None,
+        "error_type": None,
+        "cost_usd": None,
+        "session_id": "s",
+        "num_turns": 2,
+    }
+    begin, end = "2026-11-21T04:09:49.160000+00:00", "2026-11-21T04:09:49.170000+00:00"
+    document = {"run_id": "r", "start_time": begin, "end_time": end, "error": None, "nodes": [node]}
+    path = tmp_path / "trace.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    trace = ExecutionTrace.from_events(read(path).runs[0].events)
+    assert ordered(files_of(trace, tmp_path / "made")["trace.json"]) == ordered(document)
