@@ -54,7 +54,7 @@ def test_failures_are_red_and_nodes_have_the_colours_of_the_svg(tmp_path: Path) 
 
 
 @needs_plot
-@pytest.mark.parametrize("name", ["cost in $ and $", "$x^2", "検索 🎉", "a\x1b[31m\nb", "\\frac{", "<&>"])
+@pytest.mark.parametrize("name", ["cost in $ and $", "$x^2", "検索 🎉", "a\x1b[31m\nb", "$\\frac$", "<&>"])
 def test_any_name_is_text_and_never_a_formula_a_warning_or_an_error(name: str, tmp_path: Path) -> None:
     log = RunLog(name)
     log.span(name, 0, 90 * MS, error=(name, name))
