@@ -101,8 +101,8 @@ def test_blocks_mark_orphans_and_what_was_open() -> None:
     }
 
 
-def test_a_run_of_twenty_thousand_executions_keeps_every_bound() -> None:
-    log = calibration(batches=60, per_batch=330, workers=8)
+def test_a_run_of_thousands_of_executions_keeps_every_bound() -> None:
+    log = calibration(batches=60, per_batch=110, workers=8)
     timeline = lay_out(log.trace(), columns=1200, most_boxes=300)
     assert_sound(timeline, log)
     assert len(timeline.boxes) <= 300
