@@ -134,6 +134,20 @@ def test_numbers_and_texts_that_json_does_not_have_are_read(reading: Reading) ->
 
 
 @pytest.mark.parametrize(
+    "payload", [b'{"n": 1, "x": 1e999}', b'{"n": 1, "x": "\\ud800"}', b'{"n": 1, "x": "\xff"}']
+)
+@pytest.mark.parametrize("as_document", [False, True])
+def test_a_payload_that_only_looks_whole_is_mended(
+    payload: bytes, as_document: bool, reading: Reading
+) -> None:
+    line = LINES[0].replace(b'{"n": 1}', payload)
+    document = b'{"run_id": "r", "last_event_at": "2026-01-01T00:00:00Z", "events": [%s]}' % line
+    data = document if as_document else line
+    (event,) = [event for event in reading(data).runs[0].events if event.event == "note"]
+    assert event.values() == {"n": 1, "x": "Infinity" if b"999" in payload else "\ufffd"}
+
+
+@pytest.mark.parametrize(
     "timestamp, expected",
     [
         ("2025-01-23T10:15:30.123Z", "2025-01-23T10:15:30.123000+00:00"),

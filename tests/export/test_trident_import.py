@@ -234,3 +234,44 @@ def test_imported_events_are_lines_of_the_public_form(name: str) -> None:
             line = encode_event(event)
             assert b"\n" not in line
             assert decode_event(line) == event
+
+
+@pytest.mark.parametrize("seconds", [(1, 2), (1,)])
+def test_two_runs_of_the_same_times_are_not_each_other_s_origin(
+    seconds: tuple[int, ...], tmp_path: Path
+) -> None:
+    lines = [
+        {"timestamp": f"2026-01-01T00:00:0{second}Z", "run_id": run, "event": event, "node_id": "n"}
+        for second, event in zip(seconds, ("node_started", "node_completed"), strict=False)
+        for run in ("a", "b")
+    ]
+    path = tmp_path / "twins.jsonl"
+    path.write_text(
+        "\n".join(json.dumps({**line, "data": {"type": "trigger"}}) for line in lines), encoding="utf-8"
+    )
+    one, other = traces(read(path))
+    assert (one.parent_run_id, other.parent_run_id) in {
+        (None, None),
+        (other.run_id, None),
+        (None, one.run_id),
+    }
+
+
+def test_the_neighbours_of_a_trace_file_are_used_only_if_they_are_of_its_run(tmp_path: Path) -> None:
+    begin = "2026-01-01T00:00:01.000000+00:00"
+    document: dict[str, Any] = {
+        "run_id": "mine",
+        "start_time": begin,
+        "end_time": begin,
+        "error": None,
+        "nodes": [],
+    }
+    (tmp_path / "trace.json").write_text(json.dumps(document), encoding="utf-8")
+    (tmp_path / "outputs.json").write_text('{"output": {"n": 1}}', encoding="utf-8")
+    for run_id, name in (("mine", "project"), ("another", None)):
+        metadata = {"run_id": run_id, "project_name": "project", "inputs": {"n": 0}}
+        (tmp_path / "metadata.json").write_text(json.dumps(metadata), encoding="utf-8")
+        (trace,) = traces(read(tmp_path / "trace.json"))
+        assert (trace.name, trace.inputs is None, trace.outputs is None) == (name, name is None, name is None)
+    (tmp_path / "metadata.json").write_bytes(b"\xff{[")
+    assert traces(read(tmp_path / "trace.json"))[0].status == "completed"

@@ -58,12 +58,10 @@ def place_sub_runs(runs: Sequence[Outline]) -> None:
     holders = [True] * call_count + [False] * len(placeable)
     found = containers(intervals, names, holders=holders)[call_count:]
     for run, index in zip(placeable, found, strict=True):
-        if index < 0:
-            continue
-        owner = owners[index]
-        # Two runs of exactly the same times could each have started the other.
-        if all(outer is not run for outer in (owner, *owner.ancestors())):
-            run.parent = owner
+        # No circle can come of it: runs that lie in each other's calls begin at one instant, and all that begins then
+        # lies in the same innermost call.
+        if index >= 0 and owners[index] is not run:
+            run.parent = owners[index]
 
 
 def _ns(moment: datetime) -> int:

@@ -49,7 +49,11 @@ def _indented(value: Any, *, levels: int) -> bytes:
 
 
 def _events(document: bytes) -> Iterator[Event]:
-    for event in ExecutionTrace.from_json(document).to_events():
+    try:
+        trace = ExecutionTrace.from_json(document)
+    except (msgspec.MsgspecError, UnicodeError):
+        trace = ExecutionTrace.from_json(bytes(raw(loads(document))))
+    for event in trace.to_events():
         event.timestamp = utc(event.timestamp)
         event.data = _sound(event.data)
         yield event
