@@ -78,12 +78,13 @@ def test_what_arrives_twice_counts_once(stream: Stream) -> None:
 
 
 @law
-@given(streams(), st.data())
+@given(streams(), st.randoms(use_true_random=False))
 def test_a_trace_that_was_handed_out_does_not_change_when_the_fold_goes_on(
-    stream: Stream, data: st.DataObject
+    stream: Stream, chance: random.Random
 ) -> None:
     lines = stream.lines
-    cut = data.draw(st.integers(1, len(lines)))
+    chance.shuffle(lines)
+    cut = chance.randint(1, len(lines))
     fold = Fold(RUN_ID)
     fold.add_lines(lines[:cut])
     early = ExecutionTrace.from_fold(fold)
@@ -177,6 +178,8 @@ def test_a_real_end_counts_more_than_what_was_said_of_the_run_when_its_process_w
     log.line("node_started", 5, node_id="leaked", span_id="0000000000000001")
     log.line("workflow_completed", 10, {"duration_ms": 0.01})
     log.line("run_interrupted", 10, {"reason": "process died"})
+    # The reader that adds this has no number for it, so it sorts before what has the same time.
+    log.lines[-1] = log.lines[-1].replace(b',"seq":4', b"")
     trace = log.trace
     assert (trace.status, trace.interrupted_by, trace.nodes[0].status) == ("completed", None, "interrupted")
 
@@ -259,6 +262,60 @@ def test_a_boundary_of_any_level_is_folded(level: str) -> None:
     log.line("node_started", 0, node_id="n", span_id="0000000000000001", level=level)
     log.line("node_completed", 9, {"duration_ms": 1}, node_id="n", span_id="0000000000000001", level=level)
     assert log.trace.nodes[0].duration_ns == 1_000_000
+
+
+def test_zero_and_empty_are_values_and_not_unknown() -> None:
+    log = Log()
+    log.line("node_started", 0, {"attempt": 0, "iteration": 0, "inputs": []}, node_id="n", span_id="01")
+    end = {"duration_ms": 0, "input_tokens": 0, "cost_usd": 0.0, "model": "", "outputs": ""}
+    log.line("node_completed", 9, end, node_id="n", span_id="01")
+    (node,) = log.trace.nodes
+    assert (node.attempt, node.iteration, node.inputs) == (0, 0, [])
+    assert (node.duration_ns, node.self_time_ns) == (0, 0)
+    assert (node.cost_usd, node.model, node.outputs) == (0.0, "", "")
+    assert node.usage is not None
+    assert (node.usage.input_tokens, node.usage.output_tokens) == (0, None)
+
+
+def test_what_was_recorded_inside_a_node_fills_in_what_its_end_does_not_say() -> None:
+    log = Log()
+    for span_id, end in (
+        ("01", {}),
+        ("02", {"metrics": {"depth": 9}, "tools_called": ["own"], "cost_usd": 5.0}),
+    ):
+        place = {"node_id": "n", "span_id": span_id}
+        log.line("node_started", 0, **place)
+        log.line("metric_recorded", 1, {"name": "depth", "value": 1}, **place)
+        log.line("metric_recorded", 2, {"name": "depth", "value": 2}, **place)
+        log.line("token_usage", 3, {"input_tokens": 10, "model": "large"}, **place)
+        log.line("token_usage", 4, {"input_tokens": 5, "output_tokens": 1}, **place)
+        log.line("cost_incurred", 5, {"cost_usd": 0.5}, **place)
+        log.line("cost_incurred", 6, {"cost_usd": None}, **place)
+        log.line("agent_tool_called", 7, {"tool_name": "search"}, **place)
+        log.line("input_received", 8, {"inputs": {"q": 1}}, **place)
+        log.line("output_produced", 9, {"outputs": 2}, **place)
+        log.line("node_completed", 10, {"duration_ms": 1, **end}, **place)
+    first, second = log.trace.nodes
+    assert (first.metrics, first.cost_usd, first.tools_called) == ({"depth": 2.0}, 0.5, ["search"])
+    assert (first.inputs, first.outputs) == ({"q": 1}, 2)
+    assert first.usage is not None
+    assert (first.usage.input_tokens, first.usage.output_tokens) == (15, 1)
+    assert (second.metrics, second.cost_usd, second.tools_called) == ({"depth": 9.0}, 5.0, ["own"])
+    assert [event.event for event in first.events].count("metric_recorded") == 2
+
+
+def test_a_node_knows_the_state_before_it_and_the_state_it_left() -> None:
+    log = Log()
+    log.line("state_changed", 0, {"index": 0, "snapshot": {}, "hash": "x"})
+    log.span("reader", 10, 20, span_id="01")
+    place = {"node_id": "writer", "span_id": "02"}
+    log.line("node_started", 30, **place)
+    log.line("state_changed", 31, {"index": 1, "patch": [], "hash": "x"}, **place)
+    log.line("state_changed", 32, {"index": 2, "patch": [], "hash": "x"}, **place)
+    log.line("node_completed", 40, {"duration_ms": 0.01}, **place)
+    log.span("after", 50, 60, span_id="03")
+    states = {n.node_id: (n.state_before_index, n.state_after_index) for n in log.trace.nodes}
+    assert states == {"reader": (0, None), "writer": (0, 2), "after": (2, None)}
 
 
 def test_every_field_of_a_line_reaches_the_record_or_is_kept_beside_it() -> None:

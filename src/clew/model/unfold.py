@@ -110,8 +110,10 @@ def _end_data(node: NodeExecution) -> msgspec.Raw:
         data["type"] = node.kind
     if node.start_lost or "attributes" in node.extra:
         data["attributes"] = node.attributes
-    if node.usage is not None:
-        data |= msgspec.structs.asdict(node.usage)
+    usage = {} if node.usage is None else msgspec.structs.asdict(node.usage)
+    # Where the end has another kind of value in a token field, the tokens came from events inside the node.
+    if all(usage[name] is None for name in usage.keys() & node.end_extra.keys()):
+        data |= usage
     if node.error is not None:
         data |= {
             "error": node.error.message,
