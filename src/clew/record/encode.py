@@ -50,7 +50,7 @@ def quick_fields(values: dict[str, Any], recorder: Quick) -> str | None:
                 return None
         text = encode_json(values).decode()
         return text if len(text) <= _QUICK_CHARS else None
-    except (OverflowError, UnicodeEncodeError, RuntimeError):
+    except (OverflowError, ValueError, RuntimeError):
         return None  # a huge number, a lone surrogate, another thread that adds one more
 
 

@@ -24,7 +24,10 @@ from clew.record.redact import REDACTED
 if TYPE_CHECKING:
     from clew.record.redact import Redactor
 
-_LARGEST_INT: Final = 2**63 - 1
+_SMALLEST_INT: Final = -(2**63)  # what the encoder takes
+_LARGEST_INT: Final = 2**64 - 1
+_COLLECTION_COST: Final = 8
+"""A small collection takes as long as so many items of a large one."""
 _REPR_CHARS: Final = 200
 _SEARCHED_BEYOND: Final = 8192
 """A text is searched for secrets this much further than it is kept, so that none hides across the cut."""
@@ -41,13 +44,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     depth: int
     """Collections within collections."""
     total_items: int
-    """Items of the whole value."""
+    """Items of the whole value, collections counted as several."""
 
 
 WHOLE: Final = Limits(text_chars=16 * 1024 * 1024, items=2_000_000, depth=100, total_items=2_000_000)
 """Bounded all the same: what takes longer than that to write down holds up the program."""
 NAME: Final = Limits(text_chars=1000, items=0, depth=0, total_items=0)
-SUMMARY: Final = Limits(text_chars=200, items=10, depth=4, total_items=200)
+SUMMARY: Final = Limits(text_chars=200, items=10, depth=4, total_items=500)
 
 
 class Plain:
@@ -79,7 +82,7 @@ class Plain:
         if value is None or kind is bool:
             return value
         if kind is int:
-            return value if -_LARGEST_INT <= value <= _LARGEST_INT else _big(value)  # type: ignore[operator, arg-type]
+            return value if _SMALLEST_INT <= value <= _LARGEST_INT else _big(value)  # type: ignore[operator, arg-type]
         if kind is float:
             return number(value)  # type: ignore[arg-type]
         if kind is str:
@@ -105,8 +108,9 @@ class Plain:
             clean = clean.encode("utf-8", "backslashreplace").decode()
         if length <= most:
             return clean
-        self.left_out += length - most
-        return f"{clean[:most]}… ({length} characters)"
+        clean = clean[:most]
+        self.left_out += length - len(clean)
+        return f"{clean}… ({length} characters)"
 
     def _bytes(self, value: bytes) -> str:
         most = self._limits.text_chars
@@ -126,10 +130,12 @@ class Plain:
     ) -> Any:
         """Return the plain form of a collection, or of an owner's fields."""
         whose = value if owner is None else owner
+        length = len(value)  # first of all: a range may have more items than can be counted
         if depth >= self._limits.depth:
-            return f"<{_type_name(whose)} of {len(value)}, nested deeper than {self._limits.depth}>"
+            return f"<{_type_name(whose)} of {length}, nested deeper than {self._limits.depth}>"
         if id(whose) in self._inside:
             return f"<{_type_name(whose)}: contains itself>"
+        self._items += _COLLECTION_COST
         self._inside.add(id(whose))
         try:
             if isinstance(value, Mapping):
@@ -252,9 +258,13 @@ def _type_name(value: object) -> str:
         return "object"  # a metaclass can do anything
 
 
-def _big(value: int) -> str:
-    bits = value.bit_length()
-    return str(value) if bits <= 4096 else f"<int of {bits} bits>"
+def _big(value: int) -> int | str:
+    try:
+        msgspec.json.encode(value)
+    except (OverflowError, ValueError):  # which numbers it takes depends on its version
+        bits = value.bit_length()
+        return str(value) if bits <= 4096 else f"<int of {bits} bits>"
+    return value
 
 
 def _small(value: object) -> bool:

@@ -88,8 +88,8 @@ class Recorder:
         clock: Clock | None = None,
         home: Path | None = None,
         capture: Capture = "summary",
-        inline_limit_bytes: int = 8192,
-        max_payload_bytes: int = 64 * 1024 * 1024,
+        inline_limit_bytes: int = 16 * 1024,
+        max_payload_bytes: int = 16 * 1024 * 1024,
         redact: Iterable[str] = (),
         sample_ratio: float = 1.0,
         sync_checkpoints: bool = False,
@@ -164,7 +164,7 @@ class Recorder:
         """Remember which of these field names hold no secrets, so that the quick way may be taken."""
         if len(self.plain_names) > _MOST_NAMES:
             self.plain_names.clear()
-        for name in names:
+        for name in list(names):  # in one step: another thread may add one
             if type(name) is str and name.isascii() and not self._redactor.secret_name(name):
                 clean, found = self._redactor.clean(name)
                 if not found and clean == name:

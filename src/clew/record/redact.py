@@ -28,6 +28,7 @@ _KEYED: Final = frozenset(
 _NO_SECRET: Final = frozenset(
     {"bos", "eos", "pad", "unk", "mask", "sep", "cls", "stop", "start", "end", "special"}
 )
+_MOST_SECRETS: Final = 10_000
 _SPLIT: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -195,6 +196,8 @@ def _clean_named(text: str) -> tuple[str, int]:
     for name in _NAMES:
         place = lower.find(name)
         while place >= 0:
+            if len(spots) == _MOST_SECRETS:  # what would be left is not worth the time
+                return f"<{len(text)} characters with more than {_MOST_SECRETS} secrets>", _MOST_SECRETS
             place += len(name)
             match = _VALUE_AFTER.match(text, place)
             if match is not None:

@@ -8,7 +8,7 @@ leaves the hot path for `clew.record.unusual`.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from clew.record.clock import DIGITS, MICROSECONDS
 from clew.record.context import Scope, ambient, get_current, set_current
@@ -67,7 +67,11 @@ class Span(Work):
         except Exception as error:
             self._tail = ""
             recorder.guard.caught(error, run_id=run.run_id)
-        set_current(self)
+        try:
+            set_current(self)
+        except BaseException:  # a signal handler raised: the block is not entered, and so never left
+            set_current(self._outer)
+            raise
         return self
 
     def __exit__(
@@ -103,9 +107,10 @@ class Span(Work):
                 end_line(self, now)
         except Exception as fault:
             recorder.guard.caught(fault, run_id=self.run.run_id)
-        # A generator may be closed from another task, whose place in the run is none of our business.
-        if get_current() is self:
-            set_current(self._outer)
+        finally:
+            # A generator may be closed from another task, whose place in the run is none of our business.
+            if get_current() is self:
+                set_current(self._outer)
 
     def where(self) -> str:
         """Return the part of an event's line that says where it happened."""
@@ -171,8 +176,8 @@ class Span(Work):
         self, error: BaseException | str, *, error_type: str | None = None, retried: bool | None = None
     ) -> None:
         """Mark the work as failed, for hosts that report a failure in a result instead of raising it."""
-        if isinstance(error, BaseException):
-            error_fields(self, error)
+        if issubclass(type(error), BaseException):  # not isinstance, which asks the value what it is
+            error_fields(self, cast("BaseException", error))
         else:
             self._more().update({"error": error, "error_type": error_type})
         if retried is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import linecache
 import traceback
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.record.clock import milliseconds
@@ -10,11 +12,13 @@ from clew.record.encode import quick_fields
 from clew.record.plain import safe_str
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from clew.record.encode import Encoded
     from clew.record.work import Work
 
 _STACK_FRAMES: Final = 30
-_FRAME_CHARS: Final = 300  # a line of generated code may be of any length
+_SOURCE_CHARS: Final = 200  # a line of generated code may be of any length
 _GROUPED: Final = 10
 _NUMBERS: Final = (
     "input_tokens",
@@ -74,12 +78,21 @@ def stack_of(error: BaseException) -> str | None:
     if error.__traceback__ is None:
         return None
     try:
-        frames = traceback.format_tb(error.__traceback__, limit=-_STACK_FRAMES)
-        return "".join(
-            f if len(f) <= _FRAME_CHARS else f"{f[:_FRAME_CHARS]}… ({len(f)} characters)\n" for f in frames
-        ).rstrip()
+        # Not `traceback.format_tb`, which parses each source line anew to underline a part of it: an error that
+        # leaves fifty spans would take a second.
+        frames = deque(traceback.walk_tb(error.__traceback__), maxlen=_STACK_FRAMES)
+        return "\n".join(_frame_text(frame, line) for frame, line in frames)
     except Exception:
         return None
+
+
+def _frame_text(frame: FrameType, number: int) -> str:
+    code = frame.f_code
+    place = f'  File "{code.co_filename}", line {number}, in {code.co_name}'
+    source = linecache.getline(code.co_filename, number, frame.f_globals).strip()
+    if len(source) > _SOURCE_CHARS:
+        source = f"{source[:_SOURCE_CHARS]}… ({len(source)} characters)"
+    return f"{place}\n    {source}" if source else place
 
 
 def end_line(span: Work, now_ns: int) -> None:
