@@ -38,6 +38,7 @@ _RUN_EVENTS: Final = frozenset(
 _BEFORE_THE_RUN: Final = len('{"timestamp":"2026-11-21T03:59:12.123456Z","run_id":"')
 _BEFORE_THE_NAME: Final = len('","event":"')
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NEVER_NS: Final = 2**100
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -245,36 +246,36 @@ def _node_order(node: NodeExecution) -> tuple[datetime, str, int]:
 def _covered_by_children(nodes: list[NodeExecution]) -> tuple[dict[str, int], int]:
     """Return, for each span, the nanoseconds in which at least one child ran, and the largest inversion.
 
-    nodes: in start order. One pass, O(n).
+    What a child did after its parent's end is not time of the parent's. nodes: in start order. One pass, O(n).
     """
     parents = {node.parent_id for node in nodes}
     parents.discard(None)
     covered: dict[str, int] = {}
     if not parents:
         return covered, 0
-    started: dict[str | None, datetime] = {}
+    ran: dict[str | None, tuple[int, int]] = {}
     reached: dict[str, int] = {}
-    early: list[tuple[str, datetime]] = []
+    early: list[tuple[str, int]] = []
     for node in nodes:
         at = node.started_at
         if at is None:
             continue
-        if node.span_id in parents:
-            started[node.span_id] = at
-        parent = node.parent_id
+        parent, span, took = node.parent_id, node.span_id, node.duration_ns
+        begin = (at - _EARLIEST) // _MICROSECOND * 1000
+        if span in parents:
+            ran[span] = (begin, _NEVER_NS if took is None else begin + took)
         if parent is None:
             continue
-        if parent not in started:
-            early.append((parent, at))
-        if node.duration_ns is not None:
-            begin = (at - _EARLIEST) // _MICROSECOND * 1000
-            end = begin + node.duration_ns
+        if parent not in ran:
+            early.append((parent, begin))
+        if took is not None:
+            end = min(begin + took, ran[parent][1]) if parent in ran else begin + took
             seen = reached.get(parent, 0)
-            if end > seen:
+            if end > max(begin, seen):
                 covered[parent] = covered.get(parent, 0) + end - max(begin, seen)
                 reached[parent] = end
-    inversions = [(started[parent] - at) // _MICROSECOND for parent, at in early if parent in started]
-    return covered, max([0, *inversions]) * 1000
+    inversions = [ran[parent][0] - begin for parent, begin in early if parent in ran]
+    return covered, max([0, *inversions])
 
 
 def _errors(nodes: list[NodeExecution], error: ErrorRecord | None) -> list[ErrorRecord]:
