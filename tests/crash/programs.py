@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-TIME_LIMIT_S = 120.0
+TIME_LIMIT_S = 60.0
 
 
 class Ended(NamedTuple):
@@ -49,12 +49,12 @@ def start(
 
 def finish(process: subprocess.Popen[bytes], *, given: bytes | None = None) -> Ended:
     """Wait for a program, and end what is left of its group."""
-    try:
-        out, err = process.communicate(given, timeout=TIME_LIMIT_S)
-    finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with process:
+        try:
+            out, err = process.communicate(given, timeout=TIME_LIMIT_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
     return Ended(process.returncode, out or b"", err or b"")
 
 

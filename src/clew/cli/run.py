@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from pathlib import Path
@@ -152,6 +153,7 @@ def _run(target: Target, args: Sequence[str], *, name: str, options: StreamOptio
     result: Any = None
     failure: BaseException | None = None
     recorded = new_run(name, kind=target.kind, **({"argv": _without_secrets(args)} if args else {}))
+    pid = os.getpid()
     pumps = session.start_stream(recorded.run_id, options, report=note)
     try:
         with recorded:
@@ -170,21 +172,23 @@ def _run(target: Target, args: Sequence[str], *, name: str, options: StreamOptio
         raise
     except BaseException as error:
         failure = error
-    _finish(pumps)
+    _finish(pumps, pid=pid)
     if failure is not None:
         _leave(failure)
     if result is not None:
         _print_result(result)
     elif target.kind == "script":
-        raise SystemExit(
-            0
-        )  # what its standard output does now is the program's own affair, as Python ends it
+        # What standard output does now is the program's own affair: Python itself ends it.
+        raise SystemExit(0)
 
 
-def _finish(pumps: Pumps) -> None:
+def _finish(pumps: Pumps, *, pid: int) -> None:
+    if pid != os.getpid():
+        return  # a forked child that came to the end of the program: the stream is its parent's
     for name, missing in pumps.close(_DRAIN_S).items():
-        if missing:
-            note(f"{name}: {missing} events were not delivered; the journal has them")
+        if missing or missing is None:
+            count = "some" if missing is None else missing
+            note(f"{name}: {count} events were not delivered; the journal has them")
 
 
 def _leave(failure: BaseException) -> NoReturn:

@@ -10,6 +10,7 @@ import inspect
 import os
 import sys
 from difflib import get_close_matches
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -82,6 +83,9 @@ class Script:
         path = self._file
         main.__file__ = path
         main.__builtins__ = builtins  # type: ignore[attr-defined]
+        main.__loader__ = SourceFileLoader("__main__", path)
+        if sys.version_info < (3, 14):
+            main.__annotations__ = {}
         if self._is_directory:
             main.__spec__ = importlib.util.spec_from_file_location("__main__", path)
             main.__package__ = ""

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from clew.errors import JournalError
-from clew.journal.layout import make_home
+from clew.journal.layout import make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +38,7 @@ def write_blob(home: Path, content: bytes) -> str:
     with contextlib.suppress(OSError):
         os.utime(path)  # used again: not to be taken for an old one that nothing refers to
         return digest
-    make_home(home)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(home, path.parent)
     part = path.with_name(f"{digest}.{os.getpid()}.{os.urandom(4).hex()}.part")
     try:
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import monotonic_ns
+from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final
 
 from clew.journal.layout import date_folders, journal_folder, segment_name, segments_in
@@ -14,6 +14,7 @@ from clew.journal.ring import run_of
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+_TICK_NS: Final = 50_000_000
 _MOST_BYTES: Final = 4 * 1024 * 1024
 _LOOK_NS: Final = 40_000_000
 """How often to look for new segments: often enough for an event in one to be seen within 100 ms."""
@@ -58,10 +59,19 @@ class JournalFollower:
         """Return lines that are new since the last call: whole, in the order of each segment.
 
         A thread that lets go of the GIL waits long for it beside busy ones, so a poll makes few system calls:
-        one for each open segment, and a look for new ones every now and then.
+        one for each open segment, and a look for new ones every now and then, but always before it says that there
+        is nothing new: who ends then has everything.
         """
-        if monotonic_ns() >= self._next_look_ns:
+        looks = monotonic_ns() >= self._next_look_ns
+        if looks:
             self._discover()
+        lines = self._read_on()
+        if not lines and not looks:
+            self._discover()
+            lines = self._read_on()
+        return lines
+
+    def _read_on(self) -> list[bytes]:
         lines: list[bytes] = []
         for path, reader in list(self._readers.items()):
             new = reader.read(limit_bytes=_MOST_BYTES)
@@ -99,14 +109,14 @@ class JournalFollower:
         self._next_look_ns = monotonic_ns() + _LOOK_NS
         changed_ns = _mtime_ns(journal_folder(self._home))
         if changed_ns != self._journal_ns:
-            self._journal_ns = changed_ns
+            self._journal_ns = _settled(changed_ns)
             for folder in date_folders(self._home):
                 self._folders.setdefault(folder, -1)
         for folder, seen_ns in self._folders.items():
             changed_ns = _mtime_ns(folder)
             if changed_ns == seen_ns:
                 continue
-            self._folders[folder] = changed_ns
+            self._folders[folder] = _settled(changed_ns)
             for entry in segments_in(folder):
                 if entry.path not in self._known:
                     self._known.add(entry.path)
@@ -126,6 +136,11 @@ class JournalFollower:
             if header.writer != self._own:
                 while reader.read():
                     pass
+
+
+def _settled(changed_ns: int) -> int:
+    """Return when a folder changed; -1 where another change may still get the same time, whose ticks are coarse."""
+    return changed_ns if time_ns() - changed_ns > _TICK_NS else -1
 
 
 def _mtime_ns(folder: Path) -> int:

@@ -51,9 +51,26 @@ def make_home(home: Path) -> None:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         ignore = home / ".gitignore"
         if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
+            with open(ignore, "w", encoding="utf-8", opener=_for_owner) as file:  # noqa: PTH123 - no opener there
+                file.write("*\n")
     except OSError as error:
         raise JournalError(f"{home} cannot be created: {error.strerror or error}") from error
+
+
+def make_folder(home: Path, folder: Path) -> None:
+    """Create a folder under a home directory, and whatever is missing above it, for its owner only.
+
+    Raises: JournalError or OSError where it cannot be made.
+    """
+    make_home(home)
+    for missing in reversed([folder, *folder.relative_to(home).parents]):
+        (home / missing).mkdir(
+            mode=0o700, exist_ok=True
+        )  # with `parents=True` only the last would have this mode
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def journal_folder(home: Path) -> Path:

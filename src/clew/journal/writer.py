@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.errors import JournalError
-from clew.journal.layout import make_home, segment_path
+from clew.journal.layout import make_folder, segment_path
 from clew.journal.marks import Header, Seal, encode_mark
 from clew.journal.process import this_process
 from clew.journal.ring import MemoryRing, run_of
@@ -272,13 +272,12 @@ class JournalWriter:
 
         Raises: OSError, ValueError or JournalError where that cannot be done; nothing is left behind then.
         """
-        make_home(self.home)
         number = self.number + 1
         path = segment_path(self.home, self.id, number, self._clock.wall_ns())
         while path.exists():  # Ctrl-C in the middle of this method can leave one behind
             number += 1
             path = segment_path(self.home, self.id, number, self._clock.wall_ns())
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.home, path.parent)
         self._segment = create_segment(path, self.mode, first_line=encode_mark(self._header(number)))
         self.path, self.number = path, number
 
