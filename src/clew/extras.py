@@ -20,4 +20,6 @@ def require(name: str, *, extra: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         top = name.partition(".")[0]
-        raise MissingExtraError(f"{top} is not installed; get it with: pip install 'clew[{extra}]'") from error
+        raise MissingExtraError(
+            f"{top} is not installed; get it with: pip install 'clew[{extra}]'"
+        ) from error
