@@ -87,7 +87,7 @@ class Stream:
 
 
 @st.composite
-def streams(draw: st.DrawFn, *, foreign: bool = True, most_steps: int = 25) -> Stream:
+def streams(draw: st.DrawFn, *, foreign: bool = True, most_steps: int = 15) -> Stream:
     """Draw a run. `foreign`: whether lines without writer, number and span id are among it."""
     stream = Stream()
     writers = WRITERS[: draw(st.integers(1, 3))]
