@@ -51,7 +51,7 @@ def make_home(home: Path) -> None:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         ignore = home / ".gitignore"
         if not ignore.exists():
-            with open(ignore, "w", encoding="utf-8", opener=_for_owner) as file:  # noqa: PTH123 - no opener there
+            with open(ignore, "w", encoding="utf-8", opener=_for_owner) as file:
                 file.write("*\n")
     except OSError as error:
         raise JournalError(f"{home} cannot be created: {error.strerror or error}") from error
@@ -80,7 +80,8 @@ def journal_folder(home: Path) -> Path:
 
 def segment_path(home: Path, writer: str, number: int, wall_ns: int) -> Path:
     """Return where a writer's segment lies that is opened at that time."""
-    date = datetime.fromtimestamp(wall_ns / 1e9, tz=UTC).strftime("%Y-%m-%d")
+    # Not strftime, which imports a module at every call: while Python ends, it cannot.
+    date = datetime.fromtimestamp(wall_ns / 1e9, tz=UTC).date().isoformat()
     return journal_folder(home) / date / f"{writer}-{number}.jsonl"
 
 

@@ -108,8 +108,8 @@ class ValueEncoder:
             plain = Plain(self._redactor, _MESSAGE)
             data[name] = plain.text(text)
             redacted += plain.redacted
-            if plain.left_out:
-                truncated.append((name, len(text), len(text) - plain.left_out))
+            if len(text) > _MESSAGE.text_chars:
+                truncated.append((name, len(text), _MESSAGE.text_chars))
         return Encoded(encode_json(data).decode(), redacted, truncated)
 
     def payload(self, name: str, value: object, *, capture: Capture | None = None) -> Encoded | None:
@@ -132,7 +132,7 @@ class ValueEncoder:
         size = len(content) + left_out
         if size <= self._inline_limit:
             return value
-        preview = content[:_PREVIEW_CHARS].decode("utf-8", errors="replace")
+        preview = content[:_PREVIEW_CHARS].decode("utf-8", errors="ignore")
         if size <= self._max_payload and self._home is not None:
             with contextlib.suppress(Exception):
                 return {"$blob": write_blob(self._home, content), "bytes": size, "preview": preview}

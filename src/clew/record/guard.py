@@ -31,8 +31,8 @@ class Guard:
         self.faults += 1
         if lost and run_id:
             self.unwritten[run_id] = self.unwritten.get(run_id, 0) + lost
-        if self._told:
-            return
+        if self._told or sys.is_finalizing():
+            return  # while Python takes itself apart, anything may fail, and nobody is to blame
         self._told = True
         with contextlib.suppress(Exception):
             sys.stderr.write(f"clew: a fault in recording was contained: {type(error).__name__}: {error}\n")

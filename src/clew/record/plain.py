@@ -108,9 +108,9 @@ class Plain:
             clean = clean.encode("utf-8", "backslashreplace").decode()
         if length <= most:
             return clean
-        clean = clean[:most]
-        self.left_out += length - len(clean)
-        return f"{clean}… ({length} characters)"
+        clean, note = clean[:most], f"… ({length} characters)"
+        self.left_out += length - len(clean) - len(note.encode())
+        return clean + note
 
     def _bytes(self, value: bytes) -> str:
         most = self._limits.text_chars

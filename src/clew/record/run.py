@@ -9,7 +9,7 @@ from clew.record.clock import milliseconds
 from clew.record.context import RunScope, Scope, ambient, current
 from clew.record.plain import safe_str
 from clew.record.propagation import follow, unfollow
-from clew.record.unusual import message_of, stack_of
+from clew.record.unusual import exit_code, message_of, stack_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -94,8 +94,8 @@ class Run:
         run.handle = self
         self._scope = scope = Scope(run)
         self._writer_id = recorder.writer.id
-        self._started_ns = recorder.now()
         try:
+            self._started_ns = recorder.now()
             start = {
                 "name": self.name,
                 "type": self._kind,
@@ -211,10 +211,3 @@ class NoopRun:
 
     def output(self, value: object) -> None:
         """Do nothing."""
-
-
-def exit_code(error: SystemExit) -> int:
-    """Return the exit code that a `SystemExit` leads to."""
-    if error.code is None:
-        return 0
-    return error.code if isinstance(error.code, int) else 1

@@ -55,11 +55,18 @@ def start_data(span: Work, kind: str, start: dict[str, Any]) -> str:
 
 def error_fields(span: Work, error: BaseException) -> None:
     """Note an error that ended the work, or let it pass where it is a way of ending well."""
-    if isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and error.code in {None, 0}):
+    if isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and exit_code(error) == 0):
         return
     span._more().update(
         {"error": message_of(error), "error_type": type(error).__name__, "stack": stack_of(error)},
     )
+
+
+def exit_code(error: SystemExit) -> int:
+    """Return the exit code that a `SystemExit` leads to."""
+    if error.code is None:
+        return 0
+    return int(error.code) if isinstance(error.code, int) else 1
 
 
 def message_of(error: BaseException, *, depth: int = 0) -> str:
