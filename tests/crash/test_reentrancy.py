@@ -175,8 +175,9 @@ def numbers(events: list[dict[str, object]], name: str, *, node: str | None = No
 @pytest.mark.parametrize("journal", ["mapped", "written"])
 def test_a_signal_handler_may_record_in_the_middle_of_recording(tmp_path: Path, journal: str) -> None:
     """Thousands of interrupts: nothing torn, twice, or missing, and no deadlock. Rolls and windows included."""
-    environ = {"CLEW_JOURNAL": journal, "CLEW_SEGMENT_BYTES": str(64 * 1024)}
-    (main, handled), events = recorded_by(SIGNALS, tmp_path, **environ)
+    (main, handled), events = recorded_by(
+        SIGNALS, tmp_path, CLEW_JOURNAL=journal, CLEW_SEGMENT_BYTES=str(64 * 1024)
+    )
     assert sorted(numbers(events, "interrupted")) == list(range(int(handled)))
     assert sorted(numbers(events, "node_started", node="handler")) == list(range(int(handled)))
     ticks = Counter(numbers(events, "tick"))
