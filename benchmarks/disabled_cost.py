@@ -66,7 +66,7 @@ def _noop_row(arguments: argparse.Namespace, what: str) -> Row:
             with start("x"):
                 pass
 
-    found = compare(ours, peer, rounds=20 if arguments.quick else 300, operations=1000)
+    found = compare(ours, peer, rounds=20 if arguments.quick else 300)
     return Row(
         what=what,
         ours=duration(statistics.median(found.ours_ns)),

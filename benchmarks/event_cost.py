@@ -58,7 +58,6 @@ def _rows(arguments: argparse.Namespace, folder: Path) -> list[Row]:
                 clew_events,
                 work,
                 rounds=20 if arguments.quick else 300,
-                operations=2000,
                 between=between,
                 clock_ns=clock_ns,
             )

@@ -45,24 +45,36 @@ def compare(
     peer: Callable[[int], object],
     *,
     rounds: int,
-    operations: int,
+    turn_ms: float = 4.0,
     between: Callable[[], object] = lambda: None,
     clock_ns: Callable[[], int] = time.perf_counter_ns,
 ) -> Comparison:
     """Time two functions that each do a number of operations, in turn, the garbage collector on.
+
+    Every turn lasts about equally long, however many operations that is: on a busy machine a longer turn would be
+    interrupted more often, and the slower of the two would look worse than it is.
 
     between: called untimed after every turn, to put away what it left behind.
     """
     assert gc.isenabled()
     turns = (ours, peer)
     times: dict[Callable[[int], object], list[float]] = {ours: [], peer: []}
-    for turn in turns:  # caches, templates, the first window
-        turn(operations)
-        between()
+    operations = {turn: _operations(turn, turn_ms * 1e6, between) for turn in turns}
     for number in range(rounds):
         for turn in turns if number % 2 else turns[::-1]:
             begin = clock_ns()
-            turn(operations)
-            times[turn].append((clock_ns() - begin) / operations)
+            turn(operations[turn])
+            times[turn].append((clock_ns() - begin) / operations[turn])
             between()
     return Comparison(times[ours], times[peer])
+
+
+def _operations(turn: Callable[[int], object], wanted_ns: float, between: Callable[[], object]) -> int:
+    """Return how many operations last that long, also having warmed up: caches, templates, the first window."""
+    fastest_ns = float("inf")
+    for _ in range(20):
+        begin = time.perf_counter_ns()
+        turn(200)
+        fastest_ns = min(fastest_ns, (time.perf_counter_ns() - begin) / 200)
+        between()
+    return max(1, round(wanted_ns / fastest_ns))

@@ -51,7 +51,6 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
                     clew_spans,
                     otel.spans,
                     rounds=20 if arguments.quick else 300,
-                    operations=1000,
                     between=between,
                     clock_ns=clock_ns,
                 )
