@@ -95,6 +95,24 @@ def test_a_trace_that_was_handed_out_does_not_change_when_the_fold_goes_on(
     assert early == folded(lines[:cut])
 
 
+def test_an_execution_moves_back_when_an_earlier_one_of_another_writer_arrives() -> None:
+    log, slower = Log(), Log("b1b2c3d4e5f60718")
+    log.span("second", 100, 900, span_id="0000000000000002")
+    slower.span("first", 50, 60, span_id="0000000000000001")
+    slower.span("inside", 200, 300, span_id="0000000000000003", parent_id="0000000000000002")
+    fold = Fold(RUN_ID)
+    fold.add_lines(log.lines)
+    early = ExecutionTrace.from_fold(fold)
+    fold.add_lines(slower.lines)
+    later = ExecutionTrace.from_fold(fold)
+    assert [(n.node_id, n.index, n.self_time_ns) for n in early.nodes] == [("second", 0, 800_000)]
+    assert [(n.node_id, n.index, n.self_time_ns) for n in later.nodes] == [
+        ("first", 0, 10_000),
+        ("second", 1, 700_000),
+        ("inside", 2, 100_000),
+    ]
+
+
 # --- single rules --------------------------------------------------------------------------------------------
 
 
@@ -221,10 +239,19 @@ def test_events_of_another_run_are_left_out() -> None:
     log = Log()
     log.span("n", 0, 10, span_id="0000000000000001")
     log.line("note", 20)
-    others = [line.replace(RUN_ID.encode(), b"f" * 32) for line in log.lines]
+    others = [line.replace(RUN_ID.encode(), b"f" * 32).replace(b"001", b"002") for line in log.lines]
     mixed = [line for pair in zip(log.lines, others, strict=True) for line in pair]
     assert folded(mixed) == log.trace
     assert ExecutionTrace.from_events(events_of(mixed)) == log.trace
+
+
+def test_a_boundary_without_a_time_zone_is_utc_like_all_others() -> None:
+    log = Log()
+    log.span("n", 0, 10, span_id="0000000000000001")
+    log.line("note", 5)
+    # With a seventh digit the line is as long as one of ours, and could be taken for one.
+    for no_zone in (b'","run_id"', b'0","run_id"'):
+        assert folded([line.replace(b'Z","run_id"', no_zone) for line in log.lines]) == log.trace
 
 
 def test_a_fold_without_a_run_id_takes_the_first_events() -> None:
