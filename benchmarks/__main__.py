@@ -80,13 +80,27 @@ def _where() -> str:
 
 
 def _write(page: Path, rows: list[Row]) -> None:
+    """Put the table between the page's two marks. Rows and notes of benchmarks that were not run now stay."""
     text = page.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
-    opening, _, tail = rest.partition("-->\n")
-    _, _, tail = tail.partition(END)
-    page.write_text(
-        f"{head}{BEGIN}{opening}-->\n{as_markdown(rows)}\n\n{_where()}\n{END}{tail}", encoding="utf-8"
-    )
+    opening, _, rest = rest.partition("-->\n")
+    old, _, tail = rest.partition(END)
+    table = "\n".join(_merged(old.splitlines(), as_markdown(rows).splitlines()))
+    page.write_text(f"{head}{BEGIN}{opening}-->\n{table}\n\n{_where()}\n{END}{tail}", encoding="utf-8")
+
+
+def _merged(old: list[str], new: list[str]) -> list[str]:
+    """Return the old lines, each replaced where there is a new one on the same question, and then the others."""
+    lines = {_question(line): line for line in old if line and not line.startswith("Measured on ")}
+    lines |= {_question(line): line for line in new if line}
+    table = [line for line in lines.values() if line.startswith("|")]
+    notes = [line for line in lines.values() if not line.startswith("|")]
+    return [*table, *(text for note in notes for text in ("", note))]
+
+
+def _question(line: str) -> str:
+    """Return what a row or a note is about: its first cell, or the words before its colon."""
+    return line.split("|")[1].strip() if line.startswith("|") else line.partition(":")[0]
 
 
 if __name__ == "__main__":
