@@ -8,6 +8,7 @@ does for `os.write` or a page fault is not in these numbers.
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 import shutil
 import subprocess
@@ -34,6 +35,7 @@ def work_alone(arguments: argparse.Namespace, works: Mapping[str, Callable[[int]
     work(arguments.operations)
 
 
+@functools.cache
 def instructions_of(script: str, work: str, *, operations: int) -> float:
     """Return instructions per operation of one kind of work of a benchmark."""
     if shutil.which("valgrind") is None:
@@ -61,7 +63,7 @@ def instruction_row(script: str, what: str, peer: str, work: str, *, bar: float,
         ours=f"{ours:,.0f}",
         peer=f"{theirs:,.0f}",
         ratio=fraction(ours / theirs),
-        bar=f"<= {fraction(bar)}",
+        bar=f"<= 1/{1 / bar:.0f}" if bar < 0.5 else f"<= {bar:.2f}",
         kept=ours / theirs <= bar,
         note=f"Instructions, peer: {peer}. Work done by the kernel is not counted.",
     )
