@@ -25,6 +25,8 @@ def scratch_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        if "clew.session" in sys.modules:  # at exit it would write the segment anew that is deleted here
+            sys.modules["clew.session"].session.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
