@@ -23,7 +23,7 @@ import clew
 trouble, place, at, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 
 def make_trouble():
-    if trouble == "delete":
+    if trouble.startswith("delete"):
         shutil.rmtree(place)
     elif trouble == "replace":
         shutil.rmtree(place)
@@ -40,7 +40,9 @@ for number in range(count):
         total += number
 if at == count:
     make_trouble()
-print(total)
+print(total, flush=True)
+if trouble == "delete and die":
+    os._exit(3)
 sys.exit(3)
 """
 COUNT = 4000
@@ -185,6 +187,16 @@ def test_a_journal_that_is_deleted_while_it_is_written_is_written_anew(
     recorded = run_both(program, tmp_path / ".clew", "delete", tmp_path / what, at=at, CLEW_JOURNAL=journal)
     assert recorded.err == b""
     assert losses_add_up(tmp_path / ".clew") == 0
+
+
+@pytest.mark.parametrize("journal", ["auto", "written"])
+def test_a_deleted_journal_is_back_before_the_end(program: Path, tmp_path: Path, journal: str) -> None:
+    """Whoever dies long after the deletion, without a last word, has lost nothing."""
+    home = tmp_path / ".clew"
+    run_both(program, home, "delete and die", home, at=100, CLEW_JOURNAL=journal)
+    row = only_row(home)
+    assert (row.status, row.lost) == ("interrupted", 0)
+    assert told(home, row) == EVENTS - 1
 
 
 def test_segments_that_were_complete_when_they_were_deleted_are_counted_as_lost(

@@ -124,6 +124,8 @@ def test_work_in_threads_and_processes_is_recorded_once_and_below_its_parent(
     assert {node.status for node in trace.nodes} == {"completed"}
     outer = next((node.span_id for node in trace.nodes if node.node_id == "outer"), None)
     assert {node.parent_id for node in trace.nodes if node.node_id == "work"} == {outer}
+    if not name.startswith("fork"):  # whose children leave without a word
+        assert {report.sealed_by for report in examine(home)} == {"writer"}
     healthy(home)
 
 

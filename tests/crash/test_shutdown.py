@@ -72,7 +72,7 @@ if "generator" in globals():
     "main", [WITHIN_A_RUN, NEVER_LEFT], ids=["a run that ended", "a run that is never left"]
 )
 @pytest.mark.parametrize("name", PROGRAMS)
-@pytest.mark.parametrize("journal", ["auto", "written", "memory"])
+@pytest.mark.parametrize("journal", ["auto", "memory"])
 def test_recording_while_the_interpreter_is_taken_apart_is_silent(
     tmp_path: Path, name: str, main: str, journal: str
 ) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from typing import Final
+
+_LOOK_EVERY: Final = 256
+"""Lines after which to look whether the file was deleted; a mapped segment looks when its window moves."""
 
 
 class WrittenSegment:
@@ -15,6 +19,7 @@ class WrittenSegment:
         self._fd = fd
         self._closed = False
         self._size = size
+        self._until_look = _LOOK_EVERY
         # `os.write` lets other threads run, and a signal handler may record in the middle of it.
         self._lock = threading.RLock()
 
@@ -22,11 +27,16 @@ class WrittenSegment:
         """Append a line.
 
         Raises: OSError where it could not be written whole (what was written of it is taken back), ValueError
-        once the segment is closed.
+        once the segment is closed, and where somebody deleted its file.
         """
         with self._lock:
             if self._closed:
                 raise ValueError("the segment is closed")
+            self._until_look -= 1
+            if self._until_look < 0:
+                self._until_look = _LOOK_EVERY
+                if self.unlinked():
+                    raise ValueError("somebody deleted the file")
             start, size = self._size, len(line)
             # Taken before the call: the line of a signal handler that comes in during it must lie behind.
             self._size = start + size
