@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from clew.config import load_settings
 from clew.journal.writer import JournalWriter
 from clew.model.ids import new_run_id, new_span_prefix, new_writer_id
-from clew.model.levels import FAMILIES
 from clew.model.trace import set_html_drawer
 from clew.record.clock import SystemClock
 from clew.record.context import ambient, current
@@ -207,28 +206,6 @@ def traced(function: Any = None, /, *, name: str | None = None, kind: str | None
     if not session.settings.enabled:
         return function
     return trace_function(function, name=name, kind=kind)
-
-
-def event(name: str, /, *, level: str = "INFO", node: str | None = None, **data: Any) -> None:
-    """Record that something happened, in the span that is open here or else in the run.
-
-    Args:
-        name: one of the events of the reference, or any name of your own.
-        level: DEBUG, INFO, WARNING or ERROR.
-        node: name of the node that it is about, where that is not the open one.
-        data: what to say of it.
-    Does nothing outside a run. Never raises.
-    """
-    place = current.get() or ambient.find()
-    if place is not None and (place.run.sampled or (type(name) is str and name in FAMILIES["resource"])):
-        place.run.recorder.event(place, name, data, level=level, node=node)
-
-
-def add_metric(name: str, value: float, /) -> None:
-    """Record a number of the span that is open here, or else of the run. Does nothing outside a run."""
-    place = current.get() or ambient.find()
-    if place is not None:  # counters are never sampled
-        place.run.recorder.event(place, "metric_recorded", {"name": name, "value": value})
 
 
 def current_span() -> Span | NoopSpan:

@@ -7,14 +7,13 @@ Python 3.14 on.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import os
 import re
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from clew.errors import JournalError
 from clew.journal.layout import make_folder
+from clew.model.digest import digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +22,9 @@ _HASH: Final = re.compile(r"^[0-9a-f]{32}$")
 _FASTEST: Final = 1
 
 
-def blob_path(home: Path, digest: str) -> Path:
+def blob_path(home: Path, name: str) -> Path:
     """Return where the content of that hash lies."""
-    return home / "blobs" / digest[:2] / f"{digest}.gz"
+    return home / "blobs" / name[:2] / f"{name}.gz"
 
 
 def write_blob(home: Path, content: bytes) -> str:
@@ -33,13 +32,15 @@ def write_blob(home: Path, content: bytes) -> str:
 
     Raises: OSError or JournalError where it cannot be stored; nothing half written is left under its name.
     """
-    digest = blake2b(content, digest_size=16).hexdigest()
-    path = blob_path(home, digest)
+    name = digest(content)
+    path = blob_path(home, name)
     with contextlib.suppress(OSError):
         os.utime(path)  # used again: not to be taken for an old one that nothing refers to
-        return digest
+        return name
+    import gzip  # few runs have a payload so large
+
     make_folder(home, path.parent)
-    part = path.with_name(f"{digest}.{os.getpid()}.{os.urandom(4).hex()}.part")
+    part = path.with_name(f"{name}.{os.getpid()}.{os.urandom(4).hex()}.part")
     try:
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "wb") as file:
@@ -48,21 +49,23 @@ def write_blob(home: Path, content: bytes) -> str:
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    return digest
+    return name
 
 
-def read_blob(home: Path, digest: str) -> bytes:
+def read_blob(home: Path, name: str) -> bytes:
     """Return stored content.
 
     Raises: JournalError where there is none of that hash, or where it was damaged.
     """
-    if _HASH.match(digest) is None:
-        raise JournalError(f"{digest!r} is not the hash of a payload")
-    path = blob_path(home, digest)
+    if _HASH.match(name) is None:
+        raise JournalError(f"{name!r} is not the hash of a payload")
+    import gzip  # few runs have a payload so large
+
+    path = blob_path(home, name)
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, ValueError) as error:
-        raise JournalError(f"payload {digest} cannot be read: {error}") from error
-    if blake2b(content, digest_size=16).hexdigest() != digest:
-        raise JournalError(f"payload {digest} was damaged: its content has another hash")
+        raise JournalError(f"payload {name} cannot be read: {error}") from error
+    if digest(content) != name:
+        raise JournalError(f"payload {name} was damaged: its content has another hash")
     return content

@@ -103,7 +103,8 @@ def segments_in(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Yield the segment files of one date folder, in no order."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if segment_name(entry.name) is not None:
+            # Whatever else has such a name: opening a pipe would wait for ever.
+            if segment_name(entry.name) is not None and entry.is_file():
                 yield entry
 
 

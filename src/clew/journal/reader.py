@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK_BYTES: Final = 256 * 1024  # stays in the cache while it is taken apart
+_LOOK_BYTES: Final = 16 * 1024
 _LONGEST_LINE_BYTES: Final = 256 * 1024 * 1024
 _MARK: Final = b'{"clew":'
 _EVENT: Final = b'{"timestamp":'
@@ -83,7 +84,8 @@ class SegmentReader:
     def _read(self, fd: int, limit_bytes: int, *, final: bool) -> list[bytes]:
         state = self.state
         lines: list[bytes] = []
-        size, end = _CHUNK_BYTES, state.offset + limit_bytes
+        # A growing segment is looked at many times a second, and mostly holds little that is new.
+        size, end = (_CHUNK_BYTES if final else _LOOK_BYTES), state.offset + limit_bytes
         last: End | None = None
         while state.offset < end:
             chunk = os.pread(fd, size, state.offset)
@@ -102,8 +104,10 @@ class SegmentReader:
                 continue
             self._sort(chunk[:whole], lines)
             state.offset += whole
-            if not final and (len(chunk) < size or b"\0" in chunk):
-                break  # that was all: each further look would let other threads in
+            if not final:
+                if len(chunk) < size or b"\0" in chunk:
+                    break  # that was all: each further look would let other threads in
+                size = _CHUNK_BYTES
         return lines
 
     def _whole_lines(self, chunk: bytes, *, final: bool) -> int:

@@ -1,12 +1,12 @@
 """The states of a run: a snapshot, then patches, each with the hash of what it must give."""
 
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from clew.errors import BrokenStateError, PatchError
+from clew.model.digest import digest
 from clew.model.patch import Operation, Patch, apply, diff
 
 _HASH_BYTES = 16
@@ -50,7 +50,7 @@ def state_hash(state: Any) -> str:
 
 
 def _hash(data: bytes) -> str:
-    return blake2b(data, digest_size=_HASH_BYTES).hexdigest()
+    return digest(data)
 
 
 class StateDelta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

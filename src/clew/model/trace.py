@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from html import escape
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -157,6 +156,8 @@ class ExecutionTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     def _repr_html_(self) -> str:
         """Return the timeline for a notebook, or a line of text where nothing that draws is loaded."""
+        from html import escape  # only a notebook needs it
+
         draw = _DRAWERS.get("html")
         text = f"{self.name or self.run_id}: {self.status}"
         return f"<pre>{escape(text)}</pre>" if draw is None else draw(self)

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 import threading
-import traceback
 from types import CodeType
 
 
@@ -37,6 +36,8 @@ class Guard:
         with contextlib.suppress(Exception):
             sys.stderr.write(f"clew: a fault in recording was contained: {type(error).__name__}: {error}\n")
             if os.environ.get("CLEW_DEBUG"):
+                import traceback  # only whoever looks for a fault of ours needs it
+
                 traceback.print_exception(error, file=sys.stderr)
 
     def take(self, run_id: str) -> int:

@@ -6,7 +6,7 @@ readable stand-in.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import contextlib
 import dataclasses
 import math
@@ -119,7 +119,7 @@ class Plain:
             return f"<{len(value)} bytes>"
         if self._redactor.clean(value.decode("latin-1"))[1]:
             return self.text(value.decode("utf-8", "backslashreplace"))
-        return f"base64:{base64.b64encode(value).decode()}"
+        return f"base64:{binascii.b2a_base64(value, newline=False).decode()}"
 
     def _collection(
         self,

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 import threading
-from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any, Final
 
@@ -185,7 +183,6 @@ def _restoring(name: str, before: str | None, ours: str) -> Callable[[], None]:
 
 def _wrap_all() -> None:
     _wrap(threading.Thread, "start", _thread_start)
-    _wrap(subprocess.Popen, "__init__", _popen)
     for module in _LATER:
         if module in sys.modules:
             _wrap_module(module)
@@ -213,7 +210,7 @@ def _wrap(owner: type, name: str, make: Callable[[Callable[..., Any]], Callable[
     _undo.append(undo)
 
 
-class _Watch(MetaPathFinder):
+class _Watch:
     """Sees a module come in, and wraps what it brings once it is loaded."""
 
     def find_spec(
@@ -265,7 +262,7 @@ def _carry(thread: threading.Thread, scope: Scope) -> None:
     begin = thread._bootstrap  # type: ignore[attr-defined]
 
     def bootstrap() -> None:
-        del thread._bootstrap  # type: ignore[attr-defined]
+        thread.__dict__.pop("_bootstrap", None)  # gone already where two wraps lie over each other
         current.set(scope)
         begin()
 
@@ -316,6 +313,7 @@ def _popen(original: Callable[..., Any]) -> Callable[..., Any]:
 
 _ENV_POSITION: Final = 10
 _LATER: Final[dict[str, tuple[str, str, Callable[[Callable[..., Any]], Callable[..., Any]]]]] = {
+    "subprocess": ("Popen", "__init__", _popen),
     "concurrent.futures.thread": ("ThreadPoolExecutor", "submit", _pool_submit),
     "concurrent.futures.process": ("ProcessPoolExecutor", "submit", _process_pool_submit),
     "multiprocessing.process": ("BaseProcess", "start", _process_start),

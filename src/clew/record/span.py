@@ -114,9 +114,13 @@ class Span(Work):
 
     def where(self) -> str:
         """Return the part of an event's line that says where it happened."""
-        run = self.run
-        template = run.templates.get(self._name) or run.recorder.make_template(run, self._name)
-        return f"{template.where}{self.span_id}"
+        try:
+            return self._where
+        except AttributeError:  # the first event in this span
+            run = self.run
+            template = run.templates.get(self._name) or run.recorder.make_template(run, self._name)
+            self._where = f"{template.where}{self.span_id}"
+            return self._where
 
     @property
     def run_id(self) -> str:

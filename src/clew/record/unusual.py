@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
-import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +10,8 @@ from clew.record.encode import quick_fields
 from clew.record.plain import safe_str
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from collections.abc import Iterator
+    from types import FrameType, TracebackType
 
     from clew.record.encode import Encoded
     from clew.record.work import Work
@@ -87,7 +86,7 @@ def stack_of(error: BaseException) -> str | None:
     try:
         # Not `traceback.format_tb`, which parses each source line anew to underline a part of it: an error that
         # leaves fifty spans would take a second.
-        frames = deque(traceback.walk_tb(error.__traceback__), maxlen=_STACK_FRAMES)
+        frames = deque(_frames(error.__traceback__), maxlen=_STACK_FRAMES)
         return "\n".join(_frame_text(frame, line) for frame, line in frames)
     except Exception:
         return None
@@ -96,6 +95,8 @@ def stack_of(error: BaseException) -> str | None:
 def _frame_text(frame: FrameType, number: int) -> str:
     code = frame.f_code
     place = f'  File "{code.co_filename}", line {number}, in {code.co_name}'
+    import linecache  # only an error needs it
+
     source = linecache.getline(code.co_filename, number, frame.f_globals).strip()
     if len(source) > _SOURCE_CHARS:
         source = f"{source[:_SOURCE_CHARS]}… ({len(source)} characters)"
@@ -183,3 +184,9 @@ def _fields_text(span: Work, values: dict[str, Any]) -> str:
 def _take_note(span: Work, encoded: Encoded) -> None:
     if encoded.redacted or encoded.truncated:
         span.run.recorder.pending.append((span, encoded))
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
+    while traceback is not None:
+        yield traceback.tb_frame, traceback.tb_lineno
+        traceback = traceback.tb_next

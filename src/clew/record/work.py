@@ -10,7 +10,7 @@ from clew.record.context import Scope
 class Work(Scope):
     """The state of a span. What can be done with one is in `clew.record.span`."""
 
-    __slots__ = ("_attributes", "_duration_ns", "_extra", "_ids", "_name", "_outer", "_parent", "_start", "_started_ns", "_tail")  # fmt: skip
+    __slots__ = ("_attributes", "_duration_ns", "_extra", "_ids", "_name", "_outer", "_parent", "_start", "_started_ns", "_tail", "_where")  # fmt: skip
 
     _name: str | tuple[str, str]
     _attributes: dict[str, Any]
@@ -22,6 +22,7 @@ class Work(Scope):
     _started_ns: int
     _ids: str
     _tail: str
+    _where: str
 
     @property
     def duration_ns(self) -> int | None:

@@ -41,7 +41,7 @@ class Database:
         self._path = home / INDEX_NAME
         self.in_memory = False
         # A place without a journal gets no index either: it may be somebody's folder, named by mistake.
-        self.connection = self._open() if journal_folder(home).is_dir() else self._copy()
+        self.connection = self._open() if _has_journal(home) else self._copy()
         self._close = weakref.finalize(self, _close_quietly, [self.connection])
 
     def close(self) -> None:
@@ -119,12 +119,12 @@ class Database:
 def look_at(home: Path) -> Literal["missing", "sound", "newer", "unusable"]:
     """Say in which state the index's file is, without touching it."""
     path = home / INDEX_NAME
-    if not path.exists():
-        return "missing"
     try:
+        if not path.exists():
+            return "missing"
         with contextlib.closing(_read_only(path)) as connection:
             kind = _kind(connection)
-    except sqlite3.Error:
+    except (sqlite3.Error, OSError):
         return "unusable"
     return "sound" if kind == "ours" else "newer" if kind == "newer" else "unusable"
 
@@ -167,6 +167,13 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={_APPLICATION}")
     connection.execute(f"PRAGMA user_version={VERSION}")
+
+
+def _has_journal(home: Path) -> bool:
+    try:
+        return journal_folder(home).is_dir()
+    except OSError:
+        return False
 
 
 def _kind(connection: sqlite3.Connection) -> str:

@@ -10,10 +10,12 @@ import os
 import sqlite3
 import threading
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
+from clew.errors import JournalError
 from clew.journal.layout import date_folders, journal_folder, segment_name
 from clew.journal.reader import SegmentReader, SegmentState, read_header, read_seal
 from clew.store.database import Database
@@ -78,7 +80,17 @@ class Index:
         self._database.close()
 
     def refresh(self) -> None:
-        """Read what is new in the journal."""
+        """Read what is new in the journal.
+
+        Raises: JournalError where there is one that may not be read.
+        """
+        try:
+            with os.scandir(self._journal):
+                pass
+        except PermissionError as error:
+            raise JournalError(f"{self._journal} cannot be read: {error.strerror}") from error
+        except OSError:
+            pass  # there is none
         self._guarded(self._refresh)
 
     def runs(self) -> list[RunRow]:
@@ -210,6 +222,8 @@ class Index:
                 try:
                     stat = entry.stat()
                 except OSError:
+                    continue
+                if not S_ISREG(stat.st_mode):
                     continue
                 found.add(path)
                 if row != (_signed(stat.st_ino), stat.st_size, stat.st_mtime_ns, 1):
