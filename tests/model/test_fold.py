@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +12,7 @@ from clew.model.events import Event, decode_event, encode_event
 from clew.model.fold import Fold
 from clew.model.trace import ExecutionTrace
 from tests.model.event_streams import RUN_ID, Stream, streams
+from tests.model.written_log import Log, folded
 
 law = settings(deadline=None, max_examples=80)
 
@@ -22,13 +21,6 @@ def events_of(lines: list[bytes]) -> list[Event]:
     events = [decode_event(line) for line in lines]
     assert None not in events
     return [event for event in events if event is not None]
-
-
-def folded(lines: list[bytes], *, bite: int = 7) -> ExecutionTrace:
-    fold = Fold(RUN_ID)
-    for begin in range(0, len(lines), bite):
-        fold.add_lines(lines[begin : begin + bite])
-    return ExecutionTrace.from_fold(fold)
 
 
 # --- laws that hold for every run ----------------------------------------------------------------------------
@@ -114,38 +106,6 @@ def test_an_execution_moves_back_when_an_earlier_one_of_another_writer_arrives()
 
 
 # --- single rules --------------------------------------------------------------------------------------------
-
-
-class Log:
-    """Writes the lines of one writer by hand."""
-
-    def __init__(self, writer: str | None = "a1b2c3d4e5f60718") -> None:
-        self.writer = writer
-        self.lines: list[bytes] = []
-
-    def line(self, event: str, at_us: int, data: object = None, **envelope: Any) -> None:
-        seconds, micros = divmod(at_us, 1_000_000)
-        fields = {
-            "timestamp": f"2026-11-21T08:00:{seconds:02d}.{micros:06d}Z",
-            "run_id": RUN_ID,
-            "event": event,
-            "level": "INFO",
-            **envelope,
-            **({} if self.writer is None else {"writer": self.writer, "seq": len(self.lines) + 1}),
-            "data": {} if data is None else data,
-        }
-        self.lines.append(msgspec.json.encode(fields))
-
-    def span(
-        self, name: str, begin_us: int, end_us: int, *, span_id: str, parent_id: str | None = None
-    ) -> None:
-        place = {"node_id": name, "span_id": span_id, "parent_id": parent_id or "0" * 16}
-        self.line("node_started", begin_us, **place)
-        self.line("node_completed", end_us, {"duration_ms": (end_us - begin_us) / 1000}, **place)
-
-    @property
-    def trace(self) -> ExecutionTrace:
-        return folded(self.lines)
 
 
 def test_self_time_is_what_no_child_covers_even_where_children_overlap() -> None:
@@ -343,77 +303,3 @@ def test_a_node_knows_the_state_before_it_and_the_state_it_left() -> None:
     log.span("after", 50, 60, span_id="03")
     states = {n.node_id: (n.state_before_index, n.state_after_index) for n in log.trace.nodes}
     assert states == {"reader": (0, None), "writer": (0, 2), "after": (2, None)}
-
-
-def test_every_field_of_a_line_reaches_the_record_or_is_kept_beside_it() -> None:
-    log = Log()
-    start = {
-        "type": "prompt",
-        "attempt": 2,
-        "iteration": 3,
-        "attributes": {"k": 1},
-        "inputs": {"q": "x"},
-        "links": ["00000000000000aa"],
-        "temperature": 0.5,
-    }
-    end = {
-        "duration_ms": 1.5,
-        "input_tokens": 10,
-        "output_tokens": 5,
-        "cached_tokens": 4,
-        "reasoning_tokens": 3,
-        "cost_usd": 0.25,
-        "model": "large",
-        "tools_called": ["search"],
-        "metrics": {"depth": 4, "loss": "NaN"},
-        "attributes": {"k": 2, "later": True},
-        "outputs": ["y"],
-        "error": "no",
-        "error_type": "ValueError",
-        "stack": "here",
-        "retried": True,
-        "finish_reason": "stop",
-    }
-    place = {"node_id": "n", "span_id": "0000000000000001", "parent_id": "0000000000000009"}
-    log.line("node_started", 0, start, **place, shard=7)
-    log.line("node_failed", 2000, end, **place, level="ERROR", host="there")
-    (node,) = log.trace.nodes
-    found = msgspec.to_builtins(node)
-    assert str(found["metrics"].pop("loss")) == "nan"
-    error = {"error_type": "ValueError", "message": "no", "stack": "here", "retried": True}
-    assert found == {
-        "index": 0,
-        "node_id": "n",
-        "kind": "prompt",
-        "span_id": "0000000000000001",
-        "parent_id": "0000000000000009",
-        "attempt": 2,
-        "iteration": 3,
-        "started_at": "2026-11-21T08:00:00Z",
-        "ended_at": "2026-11-21T08:00:00.002000Z",
-        "duration_ns": 1_500_000,
-        "self_time_ns": 1_500_000,
-        "status": "failed",
-        "error": {
-            **error,
-            "node_id": "n",
-            "span_id": "0000000000000001",
-            "at": "2026-11-21T08:00:00.002000Z",
-        },
-        "inputs": {"q": "x"},
-        "outputs": ["y"],
-        "usage": {"input_tokens": 10, "output_tokens": 5, "cached_tokens": 4, "reasoning_tokens": 3},
-        "cost_usd": 0.25,
-        "model": "large",
-        "tools_called": ["search"],
-        "metrics": {"depth": 4.0},
-        "attributes": {"k": 2, "later": True},
-        "links": ["00000000000000aa"],
-        "writer": "a1b2c3d4e5f60718",
-        "seq": 1,
-        "end_seq": 2,
-        "extra": {"temperature": 0.5},
-        "end_extra": {"finish_reason": "stop"},
-        "envelope": {"shard": 7},
-        "end_envelope": {"host": "there"},
-    }

@@ -208,7 +208,9 @@ def span(name: str, /, *, kind: str | None = None, **attributes: Any) -> Span | 
     """
     parent = get_current()
     if parent is None:
-        return _adopted(name if kind is None else (name, kind), attributes)
+        if not ambient._runs and ambient.inherited is None:
+            return NOOP_SPAN
+        return open_span(name if kind is None else (name, kind), attributes)
     run = parent.run
     if not run.sampled:
         return NOOP_SPAN
@@ -250,11 +252,6 @@ def open_span(
     made._start = start
     made._extra = None
     return made
-
-
-def _adopted(name: str | tuple[str, str], attributes: dict[str, Any]) -> Span | NoopSpan:
-    """Return a span of work whose own context knows of no run; it is shown as an orphan."""
-    return NOOP_SPAN if ambient.find() is None else open_span(name, attributes)
 
 
 def disown(recorder: Recorder) -> None:

@@ -11,6 +11,8 @@ from clew.model.ports import Sink, Source
 from clew.stream.filters import EventFilter
 from clew.stream.report import Report, tell
 
+LONGEST_IDLE: Final = 3
+"""Intervals that a pump sleeps at most: an event must be seen within 100 ms of the longest silence."""
 FIRST_RETRY_S: Final = 0.05
 LAST_RETRY_S: Final = 5.0
 LARGE_BATCH: Final = 512
@@ -142,6 +144,7 @@ class Pace:
     def __init__(self, poll_s: float) -> None:
         """Args: poll_s: from the beginning of one poll to the beginning of the next."""
         self._poll_s = poll_s
+        self._idle_s = poll_s
         self._retry_s = FIRST_RETRY_S
 
     def after(self, done: Round, *, elapsed_s: float) -> float:
@@ -154,6 +157,8 @@ class Pace:
             pause_s, self._retry_s = self._retry_s, min(2 * self._retry_s, LAST_RETRY_S)
             return pause_s
         self._retry_s = FIRST_RETRY_S
+        # Where nothing happens, looking less often is what keeps the stream from being noticed.
+        self._idle_s = self._poll_s if done.taken else min(1.5 * self._idle_s, LONGEST_IDLE * self._poll_s)
         if done.taken >= LARGE_BATCH:
             return 0.0
-        return max(self._poll_s - elapsed_s, 0.0 if done.taken else self._poll_s / 4)
+        return max(self._idle_s - elapsed_s, 0.0 if done.taken else self._poll_s / 4)
