@@ -48,12 +48,14 @@ def done(source: int, count: int) -> list[tuple[str, int, int]]:
 def record(board: mmap.mmap, source: int) -> None:
     """Record until killed."""
     acknowledged = 0
+    counts = memoryview(board)[: 8 * THREADS].cast("q")
 
     def acknowledge() -> None:
         nonlocal acknowledged
         acknowledged += 1
-        # Eight aligned bytes are one store: there is no instant at which half of them are there.
-        struct.pack_into("<q", board, 8 * source, acknowledged)
+        # Eight aligned bytes are one store: there is no instant at which half of them are there. (To pack into a
+        # buffer is not: that first fills it with zeros.)
+        counts[source] = acknowledged
 
     @clew.traced
     def step(source: int, number: int) -> str:
@@ -98,7 +100,7 @@ def shoot(chance: random.Random) -> Shot:
     os.kill(pid, signal.SIGKILL)
     status = os.waitpid(pid, 0)[1]
     run_id = board[_RUN_ID_AT : _RUN_ID_AT + 32].rstrip(b"\0").decode()
-    return Shot(run_id, list(struct.unpack_from(f"<{THREADS}q", board)), status, journal)
+    return Shot(run_id, list(struct.unpack_from(f"{THREADS}q", board)), status, journal)
 
 
 if __name__ == "__main__":
