@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import clew
-from clew.model.trace import ExecutionTrace
 from clew.testing import Recording
+from tests.record.programs import parents
 from tests.record.reading import check_lines, home, run_program, traces_in
 
 
@@ -21,12 +21,6 @@ def leaf(name: str = "leaf") -> str | None:
     """Open a span; tell where."""
     with clew.span(name) as span:
         return span.span_id
-
-
-def parents(trace: ExecutionTrace) -> dict[str, str | None]:
-    """The name of each node's parent, by the node's name."""
-    names = {node.span_id: node.node_id for node in trace.nodes}
-    return {node.node_id: None if node.parent_id is None else names[node.parent_id] for node in trace.nodes}
 
 
 def in_thread(function: Callable[..., object], *args: Any) -> None:

@@ -18,7 +18,7 @@ _TICK_NS: Final = 50_000_000
 _MOST_BYTES: Final = 4 * 1024 * 1024
 _LOOK_NS: Final = 40_000_000
 """How often to look for new segments: often enough for an event in one to be seen within 100 ms."""
-_ROOT_KEY: Final = b'"root_run_id":"'
+_ABOVE: Final = (b'"root_run_id":"', b'"parent_run_id":"')
 
 
 class JournalFollower:
@@ -49,6 +49,8 @@ class JournalFollower:
         self._own = own_writer
         self._readers: dict[str, SegmentReader] = {}
         self._known: set[str] = set()
+        self._given: dict[str, int] = {}
+        self._again: dict[str, int] = {}
         self._folders: dict[Path, int] = {}
         self._journal_ns = -1
         self._next_look_ns = 0
@@ -76,14 +78,29 @@ class JournalFollower:
         for path, reader in list(self._readers.items()):
             new = reader.read(limit_bytes=_MOST_BYTES)
             if new:
+                new = self._not_given_yet(path, new)
                 lines += new if self._wants_all(path) else self._of_wanted_runs(new)
             if reader.state.seal is not None:
                 self._drop(path)
                 self._next_look_ns = 0  # its writer may have begun another one
         return lines
 
+    def _not_given_yet(self, path: str, lines: list[bytes]) -> list[bytes]:
+        """Return the lines without those that came before already, in a file that was then deleted."""
+        self._given[path] = self._given.get(path, 0) + len(lines)
+        again = min(self._again.get(path, 0), len(lines))
+        if again:
+            self._again[path] -= again
+        return lines[again:]
+
     def _drop(self, path: str) -> None:
         self._readers.pop(path).close()
+
+    def _gone(self, path: str) -> None:
+        """Somebody deleted a segment. Its writer may write it anew, beginning with what was in it."""
+        self._drop(path)
+        self._known.discard(path)
+        self._again[path] = self._given.pop(path, 0)
 
     def _wants_all(self, path: str) -> bool:
         if self._runs is None:
@@ -96,10 +113,9 @@ class JournalFollower:
         runs = self._runs or set()
         for line in lines:
             run_id = run_of(line)
-            if run_id not in runs and b'"event":"workflow_started"' in line[:160]:
-                start = line.find(_ROOT_KEY)
-                if start >= 0 and line[start + len(_ROOT_KEY) :][:32].decode("ascii", "replace") in runs:
-                    runs.add(run_id)
+            begins = run_id not in runs and b'"event":"workflow_started"' in line[:160]
+            if begins and not runs.isdisjoint(_runs_above(line)):
+                runs.add(run_id)
             if run_id in runs:
                 wanted.append(line)
         return wanted
@@ -117,25 +133,41 @@ class JournalFollower:
             if changed_ns == seen_ns:
                 continue
             self._folders[folder] = _settled(changed_ns)
+            for path, reader in list(self._readers.items()):
+                if reader.path.parent == folder and reader.replaced():
+                    self._gone(path)
             for entry in segments_in(folder):
                 if entry.path not in self._known:
                     self._known.add(entry.path)
                     self._readers[entry.path] = SegmentReader(Path(entry.path), keep_open=True)
-            for path, reader in list(self._readers.items()):
-                if not reader.path.exists():
-                    self._drop(path)
 
     def _skip_what_is_there(self) -> None:
         self._discover()
         for path, reader in list(self._readers.items()):
             header = read_header(reader.path)
             done = read_seal(reader.path) is not None
+            if header is None and not done and _empty(reader.path):
+                continue  # its writer is just beginning
             if done or header is None or is_alive(header.process) is False:
                 self._drop(path)
                 continue
             if header.writer != self._own:
-                while reader.read():
-                    pass
+                while old := reader.read():
+                    self._given[path] = self._given.get(path, 0) + len(old)
+
+
+def _runs_above(line: bytes) -> set[str]:
+    """Return the runs that the beginning of a run names as those that it is nested in."""
+    places = [(line.find(key), len(key)) for key in _ABOVE]
+    return {line[at + size : at + size + 32].decode("ascii", "replace") for at, size in places if at >= 0}
+
+
+def _empty(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return not file.read(1).strip(b"\0")
+    except OSError:
+        return True
 
 
 def _settled(changed_ns: int) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import re
 import sys
 import threading
 from pathlib import Path
@@ -29,6 +30,7 @@ _UNSAFE: Final = ("nfs", "btrfs", "zfs", "cifs", "smb", "9p", "fuse", "ceph", "l
 _GIL: Final = getattr(sys, "_is_gil_enabled", lambda: True)()
 _FLAGS: Final = getattr(mmap, "MAP_SHARED", 1)
 _ZEROS: Final = bytes(64 * 1024)
+_ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
 
 
 class MappedSegment:
@@ -141,7 +143,7 @@ def can_map(fd: int, path: Path) -> bool:
 
     Network and copy-on-write file systems cannot promise that a mapped write will find a block.
     """
-    kind = _file_system(path.parent)
+    kind = file_system(path.parent)
     if not hasattr(os, "posix_fallocate") or (kind is not None and kind.startswith(_UNSAFE)):
         return False
     try:
@@ -154,19 +156,20 @@ def can_map(fd: int, path: Path) -> bool:
     return True
 
 
-def _file_system(path: Path) -> str | None:
+def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str | None:
     """Return the type of the file system that a path lies on, as Linux names it; None where unknown."""
     try:
-        mounts = Path("/proc/self/mountinfo").read_text("utf-8", errors="replace")
+        table = mounts.read_bytes()
         where = path.resolve()
     except OSError:
         return None
     best, kind = -1, None
-    for line in mounts.splitlines():
-        fields = line.split(" ")
-        point = Path(fields[4].encode().decode("unicode_escape"))
-        if len(point.parts) >= best and where.is_relative_to(point):
-            best, kind = len(point.parts), fields[fields.index("-") + 1]
+    for line in table.splitlines():
+        fields = line.split(b" ")
+        with contextlib.suppress(ValueError, IndexError):  # a line of another form
+            point = Path(os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), fields[4])))
+            if len(point.parts) >= best and where.is_relative_to(point):
+                best, kind = len(point.parts), os.fsdecode(fields[fields.index(b"-") + 1])
     return kind
 
 

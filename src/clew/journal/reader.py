@@ -76,6 +76,14 @@ class SegmentReader:
             os.close(self._fd)
             self._fd = None
 
+    def replaced(self) -> bool:
+        """Say whether the file was deleted, or lies no longer where it was opened."""
+        try:
+            here = self.path.stat()
+            return self._fd is not None and not os.path.samestat(here, os.fstat(self._fd))
+        except OSError:
+            return True
+
     def _open(self) -> int:
         if self._fd is None:
             self._fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SEGMENT_BYTES: Final = 32 * 1024 * 1024
 _RETRY_NS: Final = 1_000_000_000
+_PATIENCE_S: Final = 2.0
+_RING_FULL: Final = "the room in memory was too small for what was waiting there"
 
 
 class JournalWriter:
@@ -85,7 +87,12 @@ class JournalWriter:
 
     def rescue(self, line: bytes) -> None:
         """Append a line that the segment did not take: move the window, roll, or keep it in memory."""
-        with self._lock:
+        if not self._lock.acquire(timeout=_PATIENCE_S):
+            # The disk is slow, or this is a signal handler in the middle of an append that the thread with the lock
+            # waits for.
+            self._ring.write(line)
+            return
+        try:
             if self._busy:
                 # A signal handler recorded while this very thread was making room.
                 self._ring.write(line)
@@ -96,10 +103,13 @@ class JournalWriter:
             finally:
                 self._busy = False
             self._drain()
+        finally:
+            self._lock.release()
 
     def lines(self) -> list[bytes]:
-        """Return the lines that are in memory."""
-        return self._ring.lines()
+        """Return the lines that are in memory, and one for each run of which some were given up."""
+        lost = [self._lost_line(run, n, _RING_FULL, numbered=False) for run, n in self._ring.lost().items()]
+        return [*self._ring.lines(), *lost]
 
     def check(self) -> None:
         """Write the segment anew if somebody deleted it. Never raises."""
@@ -132,6 +142,7 @@ class JournalWriter:
                 self._recover()
             if self.fault is not None:
                 self._give_up()
+            self._drain()
             while self._segment is not None:  # a signal handler may open another one meanwhile
                 self._seal()
             if self.mode != "memory":
@@ -239,7 +250,7 @@ class JournalWriter:
         for line in lines:
             self.append(line)
         for run_id, count in lost.items():
-            self.append(self._lost_line(run_id, count, "the disk took nothing for too long"))
+            self.append(self._lost_line(run_id, count, _RING_FULL))
 
     def _give_up(self) -> None:
         """The process ends and the disk takes nothing: say how much is lost where room was kept for that."""
@@ -258,13 +269,14 @@ class JournalWriter:
         if total:
             self._tell(f"clew: {self.fault}; {total} events are lost", again=True)
 
-    def _lost_line(self, run_id: str, count: int, reason: str) -> bytes:
+    def _lost_line(self, run_id: str, count: int, reason: str, *, numbered: bool = True) -> bytes:
+        """Return an event that says how many are lost; without a number of its own where it is not to be written."""
         data = {"count": count, "reason": reason, "numbered": True}
         moment = datetime.fromtimestamp(self._clock.wall_ns() / 1e9, tz=UTC)
+        number = f'"writer":"{self.id}","seq":{self.next_seq()},' if numbered else ""
         return (
             f'{{"timestamp":"{format_timestamp(moment)}","run_id":"{run_id}","event":"events_lost",'
-            f'"level":"WARNING","writer":"{self.id}","seq":{self.next_seq()},'
-            f'"data":{msgspec.json.encode(data).decode()}}}\n'
+            f'"level":"WARNING",{number}"data":{msgspec.json.encode(data).decode()}}}\n'
         ).encode()
 
     def _open(self) -> None:

@@ -7,8 +7,9 @@ import os
 import threading
 from typing import Final
 
-_LOOK_EVERY: Final = 256
-"""Lines after which to look whether the file was deleted; a mapped segment looks when its window moves."""
+ROOM_BYTES: Final = 64 * 1024
+"""After so much a writer must ask for room, as a mapped segment's must when its window is full: it then sees that
+the file was deleted, or is large enough."""
 
 
 class WrittenSegment:
@@ -19,7 +20,7 @@ class WrittenSegment:
         self._fd = fd
         self._closed = False
         self._size = size
-        self._until_look = _LOOK_EVERY
+        self._room = size + ROOM_BYTES
         # `os.write` lets other threads run, and a signal handler may record in the middle of it.
         self._lock = threading.RLock()
 
@@ -27,25 +28,23 @@ class WrittenSegment:
         """Append a line.
 
         Raises: OSError where it could not be written whole (what was written of it is taken back), ValueError
-        once the segment is closed, and where somebody deleted its file.
+        where there is no room, and once the segment is closed.
         """
+        # A signal handler in the middle of a write of its own thread must not wait for room: whoever makes it may
+        # be waiting for that write to end.
+        is_inside: bool = self._lock._is_owned()  # type: ignore[attr-defined]
         with self._lock:
             if self._closed:
                 raise ValueError("the segment is closed")
-            self._until_look -= 1
-            if self._until_look < 0:
-                self._until_look = _LOOK_EVERY
-                if self.unlinked():
-                    raise ValueError("somebody deleted the file")
             start, size = self._size, len(line)
+            if start + size > self._room and not is_inside:
+                raise ValueError("no room")
             # Taken before the call: the line of a signal handler that comes in during it must lie behind.
             self._size = start + size
             written = 0
             try:
                 written = os.pwrite(self._fd, line, start)
-                while (
-                    0 < written < size
-                ):  # the next call says why: the disk is full, or the file is too large
+                while 0 < written < size:  # the next call says why: a full disk, or too large a file
                     written += os.pwrite(self._fd, line[written:], start + written)
             finally:
                 if written != size and self._size == start + size:
@@ -57,9 +56,10 @@ class WrittenSegment:
             return written
 
     def grow(self, needed_bytes: int) -> int:
-        """Return the bytes used so far; the file grows by being written to."""
-        del needed_bytes
-        return self._size
+        """Make room for a line of that length, and return the bytes used so far."""
+        used = self._size
+        self._room = used + max(needed_bytes, ROOM_BYTES)
+        return used
 
     def use_spare(self) -> None:
         """Do nothing: a last word may still fit into the file's last block."""
@@ -70,6 +70,7 @@ class WrittenSegment:
             if self._fd >= 0:
                 try:
                     if last_line and not self._closed:
+                        self._room = self._size + len(last_line)
                         self.write(last_line)
                 finally:
                     self._closed = True

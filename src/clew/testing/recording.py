@@ -1,10 +1,4 @@
-"""For tests of programs that record: time and ids in your hands, a journal in memory, and contracts.
-
-def test_the_node_that_failed_is_in_the_trace():
-    with recording() as log:
-        my_program()
-    assert log.trace().nodes[0].status == "failed"
-"""
+"""Recording into memory, with time and ids in the test's hands, and the check that nothing of it is left behind."""
 
 from __future__ import annotations
 
