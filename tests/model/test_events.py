@@ -73,6 +73,8 @@ def test_a_line_that_is_cut_short_is_no_event() -> None:
         changed(run_id=7),
         changed(event=["node_started"]),
         LINE.replace(b"ask", b"\xff"),
+        LINE.replace(b'"k":3', b'"k":"\xff"'),
+        LINE.replace(b'"k":3', b'"\xe2\x82":3'),
         LINE.replace(b"ask", b"\\ud800"),
         b'{"data":' + b"[" * 100_000,
     ],
@@ -150,6 +152,14 @@ def test_a_payload_keeps_what_it_knows_however_many_fields_it_cannot_take() -> N
     data = msgspec.json.encode({"duration_ms": [], "metrics": 1, "tools_called": {}, "model": "large"})
     payload, extra = decode_payload(NodeCompleted, data)
     assert (payload.model, sorted(extra)) == ("large", ["duration_ms", "metrics", "tools_called"])
+
+
+@pytest.mark.parametrize("data", [b'{"attempt":1e999}', b"\xff", b"{", b"[" * 5000])
+def test_a_payload_that_cannot_be_decoded_is_kept_as_text(data: bytes) -> None:
+    assert decode_payload(NodeStarted, data) == (
+        NodeStarted(),
+        {"undecoded": data.decode("utf-8", "replace")},
+    )
 
 
 def test_a_users_own_event_has_no_typed_payload() -> None:

@@ -176,5 +176,5 @@ def test_a_folder_where_the_index_should_be_does_no_harm(tmp_path: Path) -> None
 def test_a_folder_where_the_lock_should_be_is_told_in_one_sentence(tmp_path: Path) -> None:
     Segment(tmp_path).write()
     (tmp_path / "doctor.lock").mkdir()
-    with pytest.raises(JournalError, match="doctor.lock cannot be opened: Is a directory"):
+    with pytest.raises(JournalError, match=r"doctor\.lock cannot be opened: Is a directory"):
         doctor.repair(tmp_path)

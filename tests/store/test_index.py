@@ -141,6 +141,20 @@ def test_a_growing_segment_whose_header_changed_is_read_anew(tmp_path: Path) -> 
     assert names_of(store.runs()) == ["written over it"]
 
 
+@pytest.mark.parametrize("first", [b"", b"\n", b"\0" * 4096, b'{"clew":"seg'])
+def test_a_segment_whose_header_came_after_it_was_first_seen_is_read_whole(
+    tmp_path: Path, first: bytes
+) -> None:
+    segment = Segment(tmp_path)
+    segment.run(end=None)
+    path = segment.write()
+    path.write_bytes(first)
+    store = Store(tmp_path)
+    assert store.runs() == []
+    path.write_bytes(segment.content)
+    assert [(row.status, row.events, row.host is None) for row in store.runs()] == [("interrupted", 5, False)]
+
+
 def test_a_segment_that_vanished_takes_its_run_along(tmp_path: Path) -> None:
     one, _ = two_runs(tmp_path)
     store = Store(tmp_path)

@@ -103,10 +103,21 @@ def _fields(event: Event) -> tuple[object, ...]:
 
 def decode_event(line: bytes | memoryview | str) -> Event | None:
     """Decode one line; None where it is not an event (a segment's header, a foreign or a torn line)."""
+    # The decoder looks at the syntax of `data`, but not at whether its bytes are UTF-8.
+    if type(line) is bytes and not line.isascii() and not _is_utf8(line):
+        return None
     try:
         return _decode_line(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_unusual(line)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decode_unusual(line: bytes | memoryview | str) -> Event | None:
@@ -165,16 +176,20 @@ def format_timestamp(moment: datetime) -> str:
 def decode_payload(kind: type[_P], data: msgspec.Raw | bytes) -> tuple[_P, dict[str, Any]]:
     """Decode a payload, and beside it every field that its type does not know or cannot take.
 
-    Never raises for valid JSON: a field of another type than ours is kept with the unknown ones.
+    Never raises: a field of another type than ours is kept with the unknown ones, and so is the text of what
+    cannot be decoded at all, such as a number that is too large, or a nesting that is too deep for this stack.
     """
     try:
         return _strict[kind](data), {}
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        fields = msgspec.json.decode(data)
-    except RecursionError:  # nested deeper than this thread's stack has room for
+        return _decode_odd(kind, msgspec.json.decode(data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return kind(), {"undecoded": bytes(data).decode("utf-8", "replace")}
+
+
+def _decode_odd(kind: type[_P], fields: object) -> tuple[_P, dict[str, Any]]:
     if not isinstance(fields, dict):
         return kind(), {"value": fields}
     known = {name: fields[name] for name in kind.__struct_fields__ if name in fields}

@@ -125,6 +125,8 @@ def _look_at(path: Path) -> _Found:
         lines = reader.read(limit_bytes=_BITE_BYTES, final=final)
         scan.add([line for line in lines if _is_event(line, row)])
     torn = end.torn_bytes if final else 0
+    if row.state.header is None:  # something stands before it in its line, and readers do not accept that
+        header = alive = None
     return _Found(row, header, alive, len(scan.parts), torn, row.size - end.offset - end.torn_bytes, fault)
 
 

@@ -285,7 +285,8 @@ class Index:
 def _still_the_same(row: SegmentRow, stat: os.stat_result, header: Header | None) -> SegmentRow | None:
     """Return the row to go on with; None where the file must be read from its beginning."""
     grew = row.inode == _signed(stat.st_ino) and stat.st_size >= row.state.offset and not row.finished
-    return row if grew and row.state.header in {None, header} else None
+    known = row.state.header == header or row.state.offset == 0
+    return row if grew and known else None
 
 
 def _first_row(path: str, stat: os.stat_result, header: Header | None) -> SegmentRow:
