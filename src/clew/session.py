@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from clew.config import load_settings
+from clew.config import SETTING_NAMES, load_settings
 from clew.journal.writer import JournalWriter
 from clew.model.ids import new_run_id, new_span_prefix, new_writer_id
 from clew.model.trace import set_html_drawer
@@ -55,7 +55,8 @@ class Session:
         if self._settings is None:
             self.configure(load_settings(strict=False))
             for complaint in self.settings.complaints:
-                _tell(f"clew: {complaint.message}; the default is used")
+                rest = "; the default is used" if complaint.setting in SETTING_NAMES else ""
+                _tell(f"clew: {complaint.message}{rest}")
         assert self._settings is not None
         return self._settings
 

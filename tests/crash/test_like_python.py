@@ -154,6 +154,12 @@ def test_a_directory_may_start_processes_by_spawning(folder: Path) -> None:
     assert programs.run(programs.clew("run", folder)) == plain
 
 
+def wait_until_asleep(pid: int) -> None:
+    state = ""
+    while state != "S":
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP, signal.SIGQUIT]
 )
@@ -165,6 +171,7 @@ def test_a_signal_from_outside_ends_it_as_it_ends_python(folder: Path, number: s
         process = programs.start(command)
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
+        wait_until_asleep(process.pid)  # else it may be interrupted while it still prints
         process.send_signal(number)
         ends.append(programs.finish(process))
     assert ends[0].code == -number

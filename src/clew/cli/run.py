@@ -108,6 +108,8 @@ def run(target: str, args: tuple[str, ...], input_json: str | None, name: str | 
     found = find_target(target, args, given_input=_input(input_json))
     options = _stream_options(settings)
     event_filter_of(options)  # a wrong filter or level is told before the program runs
+    for complaint in settings.complaints:
+        note(complaint.message)
     session.configure(settings)
     _run(found, args, name=name or found.name, options=options)
 

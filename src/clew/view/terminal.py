@@ -238,19 +238,23 @@ def _status(line: Line) -> str:
 
 def _clip(pieces: list[_Piece], width: int, *, ellipsis: str) -> list[_Piece]:
     """Cut a line where the window ends, and the spaces that nobody sees."""
-    pieces = list(pieces)
-    while pieces and not pieces[-1][0].rstrip():
-        pieces.pop()
-    if pieces:
-        pieces[-1] = (pieces[-1][0].rstrip(), pieces[-1][1])
     kept: list[_Piece] = []
     room = width
-    for text, colour in pieces:
+    for text, colour in _without_end_spaces(pieces):
         shown = fit(text, room, ellipsis=ellipsis) if cell_width(text) > room else text
         kept.append((shown, colour))
         room -= cell_width(shown)
         if room <= 0:
             break
+    return _without_end_spaces(kept)
+
+
+def _without_end_spaces(pieces: list[_Piece]) -> list[_Piece]:
+    kept = list(pieces)
+    while kept and not kept[-1][0].rstrip():
+        kept.pop()
+    if kept:
+        kept[-1] = (kept[-1][0].rstrip(), kept[-1][1])
     return kept
 
 
