@@ -83,7 +83,7 @@ def run_program(code: str, *args: str, **variables: str) -> subprocess.Completed
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), **variables},
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert done.stderr == "", done.stderr
     return done
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MODES: Final = ("auto", "mapped", "written", "memory")
 """How lines are kept: what the file system can bear, one of the two kinds of segment, or memory alone."""
+_FULL: Final = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class Segment(Protocol):
@@ -104,10 +106,18 @@ def _begin(fd: int, path: Path, mode: str, first_line: bytes) -> Segment:
 
 
 def _of_kind(fd: int, path: Path, mode: str) -> Segment:
-    if mode == "mapped" or (mode == "auto" and can_map(fd, path)):
+    if mode == "mapped":
+        try:
+            return MappedSegment(fd)
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise
+            reason = getattr(error, "strerror", None) or error
+            raise JournalError(
+                f"{path.parent} cannot be mapped ({reason}); set CLEW_JOURNAL=written or auto"
+            ) from error
+    if mode == "auto" and can_map(fd, path):
         with contextlib.suppress(OSError, ValueError):
             return MappedSegment(fd)
-        os.ftruncate(fd, 0)
-    if mode != "mapped":
-        return WrittenSegment(fd)
-    raise JournalError(f"{path.parent} cannot be mapped; set CLEW_JOURNAL=written or auto")
+    os.ftruncate(fd, 0)  # of what was reserved in the attempt
+    return WrittenSegment(fd)
