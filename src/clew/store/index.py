@@ -235,10 +235,9 @@ class Index:
         file = self._journal / path
         before = self._row("SELECT row FROM segments WHERE path=?", path)
         header = read_header(file)
-        row = None if before is None else _still_the_same(decode_segment(before), stat, header)
-        fresh = row is None
-        if row is None:
-            row = _first_row(path, stat, header)
+        known = None if before is None else _still_the_same(decode_segment(before), stat, header)
+        fresh = known is None or known.state.offset == 0
+        row = known or _first_row(path, stat, header)
         # Sealed is looked at before the lines are read, as death was: what is not there then will not come.
         final = row.writer in died or self._is_dead(row.writer) or read_seal(file) is not None
         began, offset = row.state.offset, -1
@@ -247,7 +246,7 @@ class Index:
         while offset != row.state.offset:
             offset = row.state.offset
             scan.add(reader.read(limit_bytes=_BITE_BYTES, final=final))
-        if not (fresh or final or offset > began):
+        if known is not None and not final and offset == began:
             return None
         row.size, row.mtime_ns, row.finished = stat.st_size, stat.st_mtime_ns, final
         return _Scanned(before, fresh, row, scan.parts, offset - began)
