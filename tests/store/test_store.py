@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -240,6 +241,22 @@ def test_a_run_over_many_segments_is_one_run(tmp_path: Path) -> None:
     assert [node.attributes["n"] for node in trace.nodes] == list(range(2000))
     (row,) = store.runs()
     assert (row.events, row.nodes, row.lost) == (4002, 2000, 0)
+
+
+def test_the_garbage_collector_is_left_as_it_was(tmp_path: Path) -> None:
+    segment = Segment(tmp_path)
+    segment.run()
+    segment.write(sealed=True)
+    store = Store(tmp_path)
+    for was_on in (True, False):
+        (gc.enable if was_on else gc.disable)()
+        try:
+            store.trace(RUN)
+            with pytest.raises(NoSuchRunError):
+                store.trace(OTHER_RUN)
+            assert gc.isenabled() == was_on
+        finally:
+            gc.enable()
 
 
 def test_an_unknown_run_has_no_lines_and_no_trace(tmp_path: Path) -> None:
