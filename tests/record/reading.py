@@ -73,6 +73,7 @@ def traces_in(home: Path) -> dict[str, ExecutionTrace]:
 
 def run_program(code: str, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a program of its own that may import this folder; it must end well and say nothing on stderr."""
+    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *args],
         check=False,
@@ -80,7 +81,7 @@ def run_program(code: str, *args: str, **variables: str) -> subprocess.Completed
         text=True,
         timeout=120,
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **variables},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables},
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", done.stderr

@@ -95,8 +95,15 @@ def date_folders(home: Path) -> list[Path]:
     """Return the date folders of the journal, oldest first; empty where there is no journal."""
     folder = journal_folder(home)
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        return sorted(folder / e.name for e in entries if _DATE.match(e.name) and e.is_dir())
+        return sorted(folder / entry.name for entry in entries if _is_date_folder(entry))
     return []
+
+
+def _is_date_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return _DATE.match(entry.name) is not None and entry.is_dir()
+    except OSError:
+        return False  # a link to itself must not hide the others
 
 
 def segments_in(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -43,9 +43,11 @@ def is_alive(process: Process) -> bool | None:
     if process.started is not None:
         started = _started(process.pid)
         return started == process.started
+    if process.pid <= 0:
+        return False  # to `kill` these are groups of processes
     try:
         os.kill(process.pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True
