@@ -174,16 +174,18 @@ class Index:
             if not (died or changed or gone):
                 return
             batch: list[_Scanned] = []
+            batch_bytes = 0
             again = False
             for path, stat in changed:
                 scanned = self._scan(path, stat, died)
                 if scanned is None:
                     continue
                 batch.append(scanned)
+                batch_bytes += scanned.bytes_read
                 again = again or scanned.fresh
-                if len(batch) >= _BATCH_SEGMENTS or sum(s.bytes_read for s in batch) >= _BATCH_BYTES:
+                if len(batch) >= _BATCH_SEGMENTS or batch_bytes >= _BATCH_BYTES:
                     again = not self._save(batch) or again
-                    batch = []
+                    batch, batch_bytes = [], 0
             if batch or gone or died:
                 again = not self._save(batch, gone=gone, died=died) or again
             if not again:
