@@ -21,7 +21,7 @@ def cells(line: str) -> int:
     """Count as terminals do, independently of the product: wide characters two, marks on others none."""
     return sum(
         0
-        if unicodedata.combining(char) or char == "\u200d"
+        if unicodedata.category(char) in {"Mn", "Me", "Cf"} and char != "\ufe0f"
         else 1 + (unicodedata.east_asian_width(char) in "WF")
         for char in line
     )
