@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _RUN_EVENTS: Final = frozenset(
     {"workflow_started", "workflow_completed", "workflow_failed", "run_interrupted"},
 )
+_BOUNDARIES: Final = NODE_EVENTS | _RUN_EVENTS
 _BEFORE_THE_RUN: Final = len('{"timestamp":"2026-11-21T03:59:12.123456Z","run_id":"')
 _BEFORE_THE_NAME: Final = len('","event":"')
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -80,7 +81,8 @@ class Fold:
 
         Faster than decoding them first: Clew writes the envelope in a fixed order.
         """
-        find, run_id, place = DECODERS.get, self.run_id, self._place_of_name()
+        find, inside = DECODERS.get, self._inside
+        run_id, place = self.run_id, self._place_of_name()
         for line in lines:
             decode = find(line[place : place + LOOK_BYTES])
             if decode is not None:
@@ -92,16 +94,21 @@ class Fold:
                     if found.run_id != run_id or self._add_node(found):
                         continue
             event = decode_event(line)
-            if event is not None and run_id in {event.run_id, None}:
-                self.add(self._slim(event))
-                if run_id is None:
-                    run_id, place = self.run_id, self._place_of_name()
+            if event is None or run_id not in {event.run_id, None}:
+                continue
+            if event.event in _BOUNDARIES:
+                self.add(event)
+            else:
+                self._note(event)
+                inside.add(self._slim(event))
+            if run_id is None:
+                run_id, place = self.run_id, self._place_of_name()
 
     def _slim(self, event: Event) -> Event:
         """Make an event of ours share its texts with others, and let go of its line: half the memory of a run."""
         share = self._texts.setdefault
         event.data = event.data.copy()
-        event.run_id = share(event.run_id, event.run_id)
+        event.run_id = self.run_id = self.run_id or event.run_id
         event.event = share(event.event, event.event)
         event.level = share(event.level, event.level)
         event.node_id = share(event.node_id, event.node_id)
