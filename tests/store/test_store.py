@@ -243,6 +243,16 @@ def test_a_run_over_many_segments_is_one_run(tmp_path: Path) -> None:
     assert (row.events, row.nodes, row.lost) == (4002, 2000, 0)
 
 
+def test_a_line_that_only_looks_like_an_event_is_not_given_out(tmp_path: Path) -> None:
+    segment = Segment(tmp_path)
+    segment.run()
+    whole = segment.lines.copy()
+    segment.lines[2] = whole[2].replace(b'"data":{', b'"data":{{')
+    segment.lines[3] = whole[3].replace(b'"data":{', b'"data":{"x":"\xff",')
+    segment.write(sealed=True)
+    assert list(Store(tmp_path).lines(RUN)) == whole[:2] + whole[4:]
+
+
 def test_the_garbage_collector_is_left_as_it_was(tmp_path: Path) -> None:
     segment = Segment(tmp_path)
     segment.run()

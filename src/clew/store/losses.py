@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from clew.store.numbers import count, gaps, united
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from clew.store.rows import Numbers, Part, SegmentRow
 
@@ -16,7 +16,7 @@ IN_FLIGHT: Final = 64
 
 
 def missing_by_run(
-    segments: Sequence[SegmentRow], parts: Iterable[Part], *, begun: frozenset[str]
+    segments: Sequence[SegmentRow], parts: Iterable[Part], *, begun: Collection[str]
 ) -> dict[str, int]:
     """Return how many events of one writer are missing and undeclared, by the runs that they may belong to.
 

@@ -91,13 +91,14 @@ def _close(home: Path, row: SegmentRow, last_words: bytes, interrupted: list[str
     torn = freed = 0
     fault = None
     try:
-        fd = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        fd = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
         try:
             if read_header(path) != row.state.header or read_seal(path) is not None:
                 return None  # it is another file by now
             end = find_end(fd)
             # First write, where blocks are reserved already, then cut: a full disk is no obstacle then.
-            if os.pwrite(fd, last_words, end.offset) != len(last_words):
+            os.lseek(fd, end.offset, os.SEEK_SET)
+            if os.write(fd, last_words) != len(last_words):
                 fault = "the disk took only a part of what was to be written"
             else:
                 before = os.fstat(fd).st_size

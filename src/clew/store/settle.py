@@ -10,7 +10,7 @@ from clew.model.ends import run_fields
 from clew.model.events import format_timestamp
 from clew.model.inside import order
 from clew.store.liveness import Written, boundaries_of, is_settled, moment, synthesized
-from clew.store.losses import missing_by_run
+from clew.store.losses import holes_of, missing_by_run, undeclared_of
 from clew.store.rows import (
     Part,
     RunRow,
@@ -32,6 +32,11 @@ WHERE parts.run_id = ? ORDER BY segments.writer"""
 _UNSETTLED: Final = """
 SELECT DISTINCT runs.run_id FROM segments JOIN parts USING (path) JOIN runs USING (run_id)
 WHERE segments.writer = ? AND runs.unsettled"""
+
+_RUNS_OF_WRITER: Final = """
+SELECT segments.writer, parts.row FROM parts JOIN segments USING (path) WHERE parts.run_id IN
+    (SELECT run_id FROM parts JOIN segments USING (path) WHERE segments.writer = ?)"""
+"""All parts of the runs that a writer had to do with, its own and those of others."""
 
 
 class Settling:
@@ -102,16 +107,11 @@ class Settling:
             self._runs.update(before.missing)
 
     def _missing(self, writer: str, segments: Sequence[SegmentRow]) -> dict[str, int]:
-        if len(segments) == 1 and not _may_miss(segments[0]):
+        if not undeclared_of(segments) and not holes_of(segments)[1]:
             return {}  # by far the most usual case
-        query = "SELECT parts.row FROM parts JOIN segments USING (path) WHERE segments.writer=?"
-        parts = [decode_part(row) for (row,) in self._execute(query, writer)]
-        begun = frozenset(run_id for run_id in {part.run_id for part in parts} if self._has_start(run_id))
-        return missing_by_run(segments, parts, begun=begun)
-
-    def _has_start(self, run_id: str) -> bool:
-        rows = self._execute("SELECT row FROM parts WHERE run_id=?", run_id)
-        return any(e.event == "workflow_started" for (row,) in rows for e in decode_part(row).boundaries)
+        rows = [(owner, decode_part(row)) for owner, row in self._execute(_RUNS_OF_WRITER, writer)]
+        begun = {p.run_id for _, p in rows if any(e.event == "workflow_started" for e in p.boundaries)}
+        return missing_by_run(segments, [part for owner, part in rows if owner == writer], begun=begun)
 
     def _settle_run(self, run_id: str) -> None:
         written = written_of(self._connection, run_id)
@@ -131,13 +131,6 @@ def written_of(connection: sqlite3.Connection, run_id: str) -> list[Written]:
         writer = decode_writer(writer_row)
         by_writer.setdefault(writer.writer, Written(writer, [])).parts.append(decode_part(part))
     return list(by_writer.values())
-
-
-def _may_miss(segment: SegmentRow) -> bool:
-    """Say whether the numbers of a writer's only segment need a closer look."""
-    if segment.number != 1 or len(segment.numbers) != 1 or segment.numbers[0][0] != 1:
-        return True
-    return segment.state.seal is not None and segment.state.seal.last_seq > segment.numbers[0][1]
 
 
 def _run_row(run_id: str, written: Sequence[Written]) -> RunRow:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.errors import NoSuchRunError
 from clew.journal.reader import SegmentReader
-from clew.model.events import encode_event
+from clew.model.events import decode_event, encode_event
 from clew.model.fold import Fold
 from clew.model.trace import ExecutionTrace
 from clew.store.index import Index
@@ -83,7 +83,8 @@ class Store:
         self.refresh()
         added = self._index.synthesized(run_id)
         for bite in self._bites(run_id):
-            yield from bite
+            # The index goes by the looks of a line; who prints it relies on its being JSON.
+            yield from (line for line in bite if decode_event(line) is not None)
         for event in added:
             yield encode_event(event)
 
