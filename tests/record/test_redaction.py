@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -246,6 +248,30 @@ def test_the_trace_counts_every_secret_and_says_where_it_stood() -> None:
     fields = [name for event in log.events("redacted") for name in event.values()["fields"]]
     assert {"password", "token", "secrets", "api_key", "value"} == set(fields)
     assert all(event.level == "DEBUG" for event in log.events("redacted"))
+
+
+def test_secrets_that_several_threads_remove_at_once_are_all_counted(log: Recording) -> None:
+    """A note is about a span that another thread may only just be opening."""
+
+    def work() -> None:
+        for n in range(300):
+            with clew.span("s", password="x", text="y" * 20, n=n):
+                clew.event("e", secret="x")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    with clew.run("r"):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    sys.setswitchinterval(interval)
+    trace = log.trace()
+    assert (trace.redacted, trace.lost) == (2400, 0)
+    check_lines(log.lines())
+    for node in trace.nodes:
+        assert sorted(event.event for event in node.events) == ["e", "redacted", "redacted"]
 
 
 def test_names_of_ones_own_are_secret_whatever_their_case_and_separators() -> None:

@@ -192,6 +192,8 @@ def test_the_spans_of_an_async_generator_and_of_its_consumer_do_not_mix(log: Rec
             with clew.span("holding"):
                 await asyncio.sleep(0)
                 yield i
+                with clew.span("after"):
+                    await asyncio.sleep(0)
 
     async def main() -> None:
         with clew.span("consumer"):
@@ -202,10 +204,11 @@ def test_the_spans_of_an_async_generator_and_of_its_consumer_do_not_mix(log: Rec
     with clew.run("r"):
         asyncio.run(main())
     trace = log.trace()
-    spans = {n.node_id: n.span_id for n in trace.nodes}
-    assert [n.node_id for n in trace.nodes] == ["consumer", "produce", "holding", "using", "holding", "using"]
-    for node in trace.nodes[1:]:
-        assert node.parent_id == (spans["produce"] if node.node_id == "holding" else spans["consumer"])
+    once = ["holding", "using", "after"]
+    assert [n.node_id for n in trace.nodes] == ["consumer", "produce", *once, *once]
+    consumer, producer = trace.nodes[0].span_id, trace.nodes[1].span_id
+    for held, using, after in (trace.nodes[2:5], trace.nodes[5:]):
+        assert (held.parent_id, using.parent_id, after.parent_id) == (producer, consumer, held.span_id)
 
 
 def test_an_async_generator_closed_from_another_task_ends_once_and_disturbs_neither_task(

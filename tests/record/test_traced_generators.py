@@ -126,7 +126,10 @@ def test_a_consumers_spans_are_not_the_generators_children_and_its_own_are(log: 
         for i in range(2):
             with clew.span("making"):
                 clew.event("made", i=i)
-            yield i
+            with clew.span("holding"):
+                yield i
+                with clew.span("after"):
+                    pass
 
     with clew.run("r"), clew.span("consumer"):
         for _ in produce():
@@ -134,11 +137,15 @@ def test_a_consumers_spans_are_not_the_generators_children_and_its_own_are(log: 
                 pass
             clew.event("used")
     trace = log.trace()
+    once = ["making", "holding", "using", "after"]
+    assert [n.node_id for n in trace.nodes] == ["consumer", "produce", *once, *once]
     consumer, generator = trace.nodes[0], trace.nodes[1]
-    assert [n.node_id for n in trace.nodes] == ["consumer", "produce", "making", "using", "making", "using"]
     assert generator.parent_id == consumer.span_id
+    holding: str | None = None
     for node in trace.nodes[2:]:
-        assert node.parent_id == (generator if node.node_id == "making" else consumer).span_id
+        holding = node.span_id if node.node_id == "holding" else holding
+        above = {"using": consumer.span_id, "after": holding}.get(node.node_id, generator.span_id)
+        assert node.parent_id == above
     assert [e.event for e in consumer.events] == ["used", "used"]
 
 

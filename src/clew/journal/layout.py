@@ -63,10 +63,9 @@ def make_folder(home: Path, folder: Path) -> None:
     Raises: JournalError or OSError where it cannot be made.
     """
     make_home(home)
+    # One by one: with `parents=True` only the last would have this mode.
     for missing in reversed([folder, *folder.relative_to(home).parents]):
-        (home / missing).mkdir(
-            mode=0o700, exist_ok=True
-        )  # with `parents=True` only the last would have this mode
+        (home / missing).mkdir(mode=0o700, exist_ok=True)
 
 
 def _for_owner(path: str, flags: int) -> int:

@@ -202,9 +202,8 @@ def _wrap(owner: type, name: str, make: Callable[[Callable[..., Any]], Callable[
     setattr(owner, name, wrap)
 
     def undo() -> None:
-        if (
-            owner.__dict__.get(name) is wrap
-        ):  # else somebody wrapped our wrap, which does nothing outside a run
+        # Else somebody wrapped our wrap, which does nothing outside a run.
+        if owner.__dict__.get(name) is wrap:
             setattr(owner, name, original)
 
     _undo.append(undo)

@@ -217,17 +217,22 @@ class Recorder:
 
     def write_pending(self) -> None:
         """Write what was noted of secrets removed and payloads cut, after the events that they are about."""
+        early: list[tuple[Place, Encoded]] = []
         while self.pending:
             try:
                 scope, encoded = self.pending.pop()
             except IndexError:  # another thread took it
-                return
+                break
+            if not hasattr(scope, "span_id"):  # another thread is about to open it
+                early.append((scope, encoded))
+                continue
             if encoded.redacted:
                 note = {"count": len(encoded.redacted), "fields": sorted(set(encoded.redacted))[:20]}
                 self.write(scope, "redacted", encode_json(note).decode(), level="DEBUG")
             for field, original_bytes, kept_bytes in encoded.truncated:
                 cut = {"field": field, "original_bytes": original_bytes, "kept_bytes": kept_bytes}
                 self.write(scope, "payload_truncated", encode_json(cut).decode(), level="WARNING")
+        self.pending += early
 
     def settle(self, scope: Place) -> None:
         """At the end of a run: say what was lost by faults of ours, and look whether the log still stands.

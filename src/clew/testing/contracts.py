@@ -37,10 +37,9 @@ def takes(segment: Segment, line: bytes) -> bool:
 
 
 def append(segment: Segment, line: bytes) -> None:
-    """Append a line, as a writer does: where there is no room, ask for it."""
-    if not takes(segment, line):
+    """Append a line, as a writer does: where there is no room, ask for it. Other threads may take it first."""
+    while not takes(segment, line):
         segment.grow(len(line))
-        segment.write(line)
 
 
 class SegmentContract:
