@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import re
+import tomllib  # at once: a signal handler may need it while it is being imported
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -326,8 +327,6 @@ def _project_table(here: Path) -> tuple[Path | None, dict[str, Any], Complaint |
 
 
 def _parse(path: Path, content: bytes) -> tuple[dict[str, Any] | None, Complaint | None]:
-    import tomllib  # only where there is a file
-
     where = _short(path)
     try:
         document: Any = tomllib.loads(content.decode())

@@ -39,7 +39,7 @@ def test_a_segment_of_a_killed_process_is_a_problem_until_it_is_repaired(call: C
     before = call("doctor")
     assert before.code == 1
     assert "died before sealing it" in before.out
-    assert before.out.splitlines()[-1] == "clew doctor --repair seals 1 segment"
+    assert before.out.splitlines()[-1] == "clew doctor --repair repairs 1 segment"
     assert call("doctor") == before
     repaired = call("doctor", "--repair")
     assert repaired.code == 0

@@ -68,7 +68,7 @@ def test_where_mounts_cannot_be_read_the_file_system_is_unknown(tmp_path: Path) 
 
 
 def test_this_machines_temporary_directory_has_a_known_file_system(tmp_path: Path) -> None:
-    assert file_system(tmp_path) is not None
+    assert file_system(tmp_path.resolve()) is not None
 
 
 @pytest.mark.parametrize(

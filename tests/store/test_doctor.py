@@ -14,7 +14,7 @@ from clew.journal.reader import read_seal
 from clew.store import doctor
 from clew.store.lock import only_one
 from clew.store.store import Store
-from tests.store.segments import OTHER, OTHER_RUN, RUN, Life, Segment, files_under, run_program
+from tests.store.segments import OTHER, OTHER_RUN, RUN, WRITER, Life, Segment, files_under, run_program
 
 KILLED_WHILE_FOUR_THREADS_RECORD = """
     import contextvars, os, signal, threading, time
@@ -73,6 +73,29 @@ def test_the_doctor_counts_what_is_wrong(tmp_path: Path) -> None:
     assert report.can_be_repaired
     assert len(report.problems) == 5
     assert not any("\n" in problem for problem in report.problems)
+
+
+def test_what_a_writer_reserved_behind_its_seal_is_given_back_once_it_is_dead(tmp_path: Path) -> None:
+    """A process killed while it sealed a segment wrote the seal and did not come to cut the file."""
+    paths = {}
+    for writer, life in ((WRITER, "dead"), (OTHER, "alive")):
+        segment = Segment(tmp_path, writer, life=life)  # type: ignore[arg-type]  # one of the words
+        segment.run()
+        sealed = segment.write(sealed=True).read_bytes()
+        paths[life] = (segment.write(sealed=True, tail=bytes(8192)), sealed)
+    tmp_path.chmod(0o700)
+    assert [(r.reserved_bytes, r.can_be_repaired, len(r.problems)) for r in doctor.examine(tmp_path)] == [
+        (8192, True, 1),
+        (8192, False, 0),
+    ]
+    (done,) = doctor.repair(tmp_path)
+    assert (done.writer, done.sealed, done.freed_bytes, done.fault) == (WRITER, False, 8192, None)
+    path, sealed = paths["dead"]
+    assert path.read_bytes() == sealed
+    path, sealed = paths["alive"]
+    assert path.read_bytes() == sealed + bytes(8192)
+    assert doctor.repair(tmp_path) == []
+    assert [report.problems for report in doctor.examine(tmp_path)] == [[], []]
 
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:

@@ -76,16 +76,16 @@ def _print_report(
     _print_totals(page, segments, surroundings, home=home)
     able = sum(report.can_be_repaired for report in segments)
     if able:
-        page.line(f"clew doctor --repair seals {_counted(able, 'segment')}")
+        page.line(f"clew doctor --repair repairs {_counted(able, 'segment')}")
     elif not sick and not surroundings.problems:
         page.line(page.paint("all is well", "green"))
 
 
 def _print_repair(page: Page, done: Repair) -> None:
     if done.fault is not None:
-        page.line(page.paint(f"{done.path} could not be sealed: {done.fault}", "red"))
+        page.line(page.paint(f"{done.path} could not be repaired: {done.fault}", "red"))
         return
-    did = ["sealed"]
+    did = ["sealed"] if done.sealed else []
     if done.interrupted:
         did.append(f"{_counted(len(done.interrupted), 'run')} marked as interrupted")
     if done.torn_bytes:

@@ -6,13 +6,13 @@ Python 3.14 on.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from typing import TYPE_CHECKING, Final
 
 from clew.errors import JournalError
 from clew.journal.layout import make_folder
+from clew.journal.signals import Tolerate
 from clew.model.digest import digest
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def write_blob(home: Path, content: bytes) -> str:
     """
     name = digest(content)
     path = blob_path(home, name)
-    with contextlib.suppress(OSError):
+    with Tolerate(OSError):
         os.utime(path)  # used again: not to be taken for an old one that nothing refers to
         return name
     import gzip  # few runs have a payload so large
@@ -46,7 +46,7 @@ def write_blob(home: Path, content: bytes) -> str:
         with os.fdopen(fd, "wb") as file:
             file.write(gzip.compress(content, compresslevel=_FASTEST, mtime=0))
         part.replace(path)
-    except OSError:
+    except BaseException:
         part.unlink(missing_ok=True)
         raise
     return name

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clew.errors import JournalError
+from clew.journal.signals import let_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,7 @@ def make_home(home: Path) -> None:
             with open(ignore, "w", encoding="utf-8", opener=_for_owner) as file:
                 file.write("*\n")
     except OSError as error:
+        let_through(error)
         raise JournalError(f"{home} cannot be created: {error.strerror or error}") from error
 
 
@@ -65,7 +67,9 @@ def make_folder(home: Path, folder: Path) -> None:
     make_home(home)
     # One by one: with `parents=True` only the last would have this mode.
     for missing in reversed([folder, *folder.relative_to(home).parents]):
-        (home / missing).mkdir(mode=0o700, exist_ok=True)
+        # `mkdir(exist_ok=True)` would swallow the `TimeoutError` of a signal handler.
+        with contextlib.suppress(FileExistsError):
+            (home / missing).mkdir(mode=0o700)
 
 
 def _for_owner(path: str, flags: int) -> int:

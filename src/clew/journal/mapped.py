@@ -11,7 +11,6 @@ append fails and comes back, and only then is its true end looked up.
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
 import re
@@ -19,6 +18,8 @@ import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from clew.journal.signals import Tolerate, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ class MappedSegment:
         self._map.close()
         try:
             if last_line:
-                with contextlib.suppress(OSError):
+                with Tolerate(OSError):
                     whole = os.pwrite(self._fd, last_line, end) == len(last_line)
                     end += len(last_line) if whole else 0
             os.ftruncate(self._fd, end)
@@ -143,7 +144,8 @@ def can_map(fd: int, path: Path) -> bool:
 
     Network and copy-on-write file systems cannot promise that a mapped write will find a block.
     """
-    kind = file_system(path.parent)
+    # Strictly, for else it swallows the `TimeoutError` of a signal handler.
+    kind = file_system(path.parent.resolve(strict=True))
     if not hasattr(os, "posix_fallocate") or (kind is not None and kind.startswith(_UNSAFE)):
         return False
     try:
@@ -151,24 +153,28 @@ def can_map(fd: int, path: Path) -> bool:
         with mmap.mmap(fd, _PAGE, flags=_FLAGS) as window:
             window.write(b"\n")
         os.ftruncate(fd, 0)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        let_through(error)
         return False
     return True
 
 
 def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str | None:
-    """Return the type of the file system that a path lies on, as Linux names it; None where unknown."""
+    """Return the type of the file system that a path lies on, as Linux names it; None where unknown.
+
+    The path is absolute and without links.
+    """
     try:
         table = mounts.read_bytes()
-        where = path.resolve()
-    except OSError:
+    except OSError as error:
+        let_through(error)
         return None
     best, kind = -1, None
     for line in table.splitlines():
         fields = line.split(b" ")
-        with contextlib.suppress(ValueError, IndexError):  # a line of another form
+        with Tolerate(ValueError, IndexError):  # a line of another form
             point = Path(os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), fields[4])))
-            if len(point.parts) >= best and where.is_relative_to(point):
+            if len(point.parts) >= best and path.is_relative_to(point):
                 best, kind = len(point.parts), os.fsdecode(fields[fields.index(b"-") + 1])
     return kind
 

@@ -38,8 +38,8 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
     last_seq: int
     """The highest number that the writer had given out."""
     in_flight: int = 0
-    """Threads that lived beside the one that sealed it: each may have had one number in its hand, of a call that
-    never returned."""
+    """Threads that lived beside the one that sealed it, and calls that a signal handler ended: each may have had one
+    number in its hand, of a call that never returned."""
     by: Literal["writer", "doctor"] = "writer"
     """Who sealed it."""
 

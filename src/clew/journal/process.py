@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from clew.journal.signals import let_through
+
 
 class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a segment's header says of the process that wrote it."""
@@ -57,7 +59,8 @@ def is_alive(process: Process) -> bool | None:
 def _started(pid: int) -> str | None:
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
+    except OSError as error:
+        let_through(error)
         return None
     # The command in parentheses may hold anything, so fields are counted from its last parenthesis.
     fields = stat[stat.rfind(b")") + 2 :].split()
@@ -75,7 +78,8 @@ def _host() -> str:
 def _boot() -> str | None:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:
+    except OSError as error:
+        let_through(error)
         return None
 
 
@@ -83,5 +87,6 @@ def _boot() -> str | None:
 def _namespace() -> str | None:
     try:
         return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
+    except OSError as error:
+        let_through(error)
         return None

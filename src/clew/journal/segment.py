@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING, Final, Protocol
 
 from clew.errors import JournalError
 from clew.journal.mapped import MappedSegment, can_map
+from clew.journal.signals import Tolerate, let_through
 from clew.journal.written import WrittenSegment
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def create_segment(path: Path, mode: str, *, first_line: bytes) -> Segment:
     Raises: OSError or JournalError where it cannot be created; no file is left behind then.
     """
     if hasattr(os, "O_TMPFILE"):
-        with contextlib.suppress(OSError):
+        with Tolerate(OSError):
             return _create_nameless(path, mode, first_line)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
@@ -110,6 +110,7 @@ def _of_kind(fd: int, path: Path, mode: str) -> Segment:
         try:
             return MappedSegment(fd)
         except (OSError, ValueError) as error:
+            let_through(error)
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise
             reason = getattr(error, "strerror", None) or error
@@ -117,7 +118,7 @@ def _of_kind(fd: int, path: Path, mode: str) -> Segment:
                 f"{path.parent} cannot be mapped ({reason}); set CLEW_JOURNAL=written or auto"
             ) from error
     if mode == "auto" and can_map(fd, path):
-        with contextlib.suppress(OSError, ValueError):
+        with Tolerate(OSError, ValueError):
             return MappedSegment(fd)
     os.ftruncate(fd, 0)  # of what was reserved in the attempt
     return WrittenSegment(fd)

@@ -6,7 +6,6 @@ segment is a single C call; whatever that call cannot do comes back as an except
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import itertools
 import sys
@@ -22,6 +21,7 @@ from clew.journal.marks import Header, Seal, encode_mark
 from clew.journal.process import this_process
 from clew.journal.ring import MemoryRing, run_of
 from clew.journal.segment import Segment, create_segment
+from clew.journal.signals import Tolerate, let_through
 from clew.model.events import SCHEMA_VERSION, format_timestamp
 from clew.version import VERSION
 
@@ -71,6 +71,8 @@ class JournalWriter:
         """The segment that is being written; None while there is none."""
         self.fault: str | None = None
         """Why lines wait in memory; None while they do not."""
+        self.unfinished = 0
+        """Calls that took a number and were ended by a signal handler: nobody was promised their events."""
         self.id = ids.writer_id()
         self._count = itertools.count(1)
         self.next_seq: Callable[[], int] = self._count.__next__
@@ -86,7 +88,15 @@ class JournalWriter:
             self.rescue(line)
 
     def rescue(self, line: bytes) -> None:
-        """Append a line that the segment did not take: move the window, roll, or keep it in memory."""
+        """Append a line that the segment did not take: move the window, roll, or keep it in memory.
+
+        Call it where the segment's error was caught.
+
+        Raises: that error, where a signal handler of the program raised it and the segment did take the line.
+        """
+        refusal = sys.exception()
+        if refusal is not None:
+            let_through(refusal)
         if not self._lock.acquire(timeout=_PATIENCE_S):
             # The disk is slow, or this is a signal handler in the middle of an append that the thread with the lock
             # waits for.
@@ -113,13 +123,14 @@ class JournalWriter:
 
     def check(self) -> None:
         """Write the segment anew if somebody deleted it. Never raises."""
-        with self._lock, contextlib.suppress(OSError, ValueError):
+        with self._lock, Tolerate(OSError, ValueError):
             if self._busy or self._segment is None or not self._segment.unlinked():
                 return
             self._busy = True
             try:
                 self._restore()
             except (OSError, ValueError, JournalError) as error:
+                let_through(error)
                 self._stop(error)
             finally:
                 self._busy = False
@@ -129,7 +140,7 @@ class JournalWriter:
         """Wait until what was appended is on the disk. Never raises."""
         segment = self._segment
         if segment is not None:
-            with contextlib.suppress(OSError, ValueError):
+            with Tolerate(OSError, ValueError):
                 segment.sync()
 
     def close(self) -> None:
@@ -151,7 +162,7 @@ class JournalWriter:
     def abandon(self) -> None:
         """Let go of everything without touching a file: this process was forked from the writer's."""
         if self._segment is not None:
-            with contextlib.suppress(OSError, ValueError):
+            with Tolerate(OSError, ValueError):
                 self._segment.abandon()
         self._segment = None
         self._lock = threading.RLock()
@@ -168,6 +179,7 @@ class JournalWriter:
                 self._roll()
             self._put(line)
         except (OSError, ValueError, JournalError) as error:
+            let_through(error)
             self._wait(line, error)
 
     def _put(self, line: bytes) -> None:
@@ -180,7 +192,8 @@ class JournalWriter:
             raise ValueError("no segment is open")
         try:
             segment.write(line)
-        except ValueError:  # longer than a first window
+        except ValueError as error:  # longer than a first window
+            let_through(error)
             segment.grow(len(line))
             segment.write(line)
         self.write = segment.write
@@ -197,7 +210,7 @@ class JournalWriter:
     def _wait(self, line: bytes, error: Exception) -> None:
         """Keep a line in memory that the disk did not take, unless another file can take it."""
         if getattr(error, "errno", None) == errno.EFBIG and self._segment is not None:
-            with contextlib.suppress(OSError, ValueError, JournalError):
+            with Tolerate(OSError, ValueError, JournalError):
                 self._roll()  # the limit is on one file
                 self._put(line)
                 return
@@ -231,6 +244,7 @@ class JournalWriter:
             self._open()
         except (OSError, ValueError, JournalError) as error:
             self._segment, (self.path, self.number) = old, place
+            let_through(error)
             self.fault = _reason(error)
             return
         finally:
@@ -257,7 +271,7 @@ class JournalWriter:
         lines, lost = self._ring.take()
         segment = self._segment
         if segment is not None:
-            with contextlib.suppress(OSError, ValueError):
+            with Tolerate(OSError, ValueError):
                 segment.use_spare()
         for line in lines:
             if not (_ENDS_A_RUN in line[:200] and _fits(segment, line)):
@@ -308,12 +322,12 @@ class JournalWriter:
             self._open()
             if body:
                 self._put(body)
-        except (OSError, ValueError, JournalError):
+        except BaseException:  # Ctrl-C too
             for line in body.splitlines(keepends=True):
                 self._ring.write(line)
             raise
         finally:
-            with contextlib.suppress(OSError, ValueError):
+            with Tolerate(OSError, ValueError):
                 old.close()
 
     def _header(self, number: int) -> Header:
@@ -338,14 +352,15 @@ class JournalWriter:
 
     def _close_sealed(self, segment: Segment) -> None:
         threads = len(sys._current_frames()) - 1
-        mark = encode_mark(Seal(writer=self.id, last_seq=self._upcoming() - 1, in_flight=threads))
-        with contextlib.suppress(OSError, ValueError):
+        in_flight = threads + self.unfinished
+        mark = encode_mark(Seal(writer=self.id, last_seq=self._upcoming() - 1, in_flight=in_flight))
+        with Tolerate(OSError, ValueError):
             segment.close(mark)
 
     def _tell(self, message: str, *, again: bool = False) -> None:
         if not self._told or again:
             self._told = True
-            with contextlib.suppress(Exception):  # a closed stderr is no reason to disturb the program
+            with Tolerate(Exception):  # a closed stderr is no reason to disturb the program
                 self._report(message)
 
 
@@ -361,7 +376,8 @@ def _fits(segment: Segment | None, line: bytes) -> bool:
         return False
     try:
         segment.write(line)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        let_through(error)
         return False
     return True
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from clew.journal.blobs import write_blob
+from clew.journal.signals import Tolerate, let_through
 from clew.record.plain import SUMMARY, WHOLE, Limits, Plain, safe_str
 from clew.record.redact import SHORTEST_SECRET
 
@@ -50,7 +50,8 @@ def quick_fields(values: dict[str, Any], recorder: Quick) -> str | None:
                 return None
         text = encode_json(values).decode()
         return text if len(text) <= _QUICK_CHARS else None
-    except (OverflowError, ValueError, RuntimeError):
+    except (OverflowError, ValueError, RuntimeError) as error:
+        let_through(error)
         return None  # a huge number, a lone surrogate, another thread that adds one more
 
 
@@ -134,7 +135,7 @@ class ValueEncoder:
             return value
         preview = content[:_PREVIEW_CHARS].decode("utf-8", errors="ignore")
         if size <= self._max_payload and self._home is not None:
-            with contextlib.suppress(Exception):
+            with Tolerate(Exception):
                 return {"$blob": write_blob(self._home, content), "bytes": size, "preview": preview}
         truncated.append((name, size, len(preview)))
         return {"$cut": size, "preview": preview}

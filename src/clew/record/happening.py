@@ -47,8 +47,8 @@ def event(name: str, /, *, level: str = "INFO", node: str | None = None, **data:
             writer.write(line)
         except (ValueError, OSError):
             writer.rescue(line)
-    except Exception as error:
-        recorder.guard.caught(error, run_id=run.run_id)
+    except BaseException as error:
+        recorder.caught(error, run_id=run.run_id)
 
 
 def add_metric(name: str, value: float, /) -> None:

@@ -7,7 +7,6 @@ readable stand-in.
 from __future__ import annotations
 
 import binascii
-import contextlib
 import dataclasses
 import math
 import os
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from clew.journal.signals import Tolerate, let_through
 from clew.record.redact import REDACTED
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Plain:
         try:
             return self._value(value, depth)
         except (Exception, RecursionError) as error:
+            let_through(error)
             return f"<{_type_name(value)}: {_type_name(error)} while it was recorded>"
 
     def _value(self, value: object, depth: int) -> Any:
@@ -217,7 +218,7 @@ class Plain:
         if not isinstance(value, type) and depth < self._limits.depth and _small(value):
             for convert in ("model_dump", "tolist", "isoformat"):
                 # pydantic, numpy and pandas, dates: known by what they can do, none of them is imported.
-                with contextlib.suppress(Exception):
+                with Tolerate(Exception):
                     method = getattr(value, convert, None)
                     if callable(method):
                         return self.value(method(), depth + 1)
@@ -232,6 +233,7 @@ class Plain:
         try:
             text = str.__str__(repr(value))
         except Exception as error:
+            let_through(error)
             return f"<{_type_name(value)}: {_type_name(error)} in __repr__>"
         return self.text(text, _REPR_CHARS)
 
@@ -248,13 +250,15 @@ def safe_str(value: object) -> str:
     try:
         return str.__str__(str(value))
     except Exception as error:
+        let_through(error)
         return f"<{_type_name(value)}: {_type_name(error)} in __str__>"
 
 
 def _type_name(value: object) -> str:
     try:
         return str(type(value).__name__)
-    except Exception:
+    except Exception as error:
+        let_through(error)
         return "object"  # a metaclass can do anything
 
 

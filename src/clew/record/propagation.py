@@ -13,6 +13,7 @@ import threading
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any, Final
 
+from clew.journal.signals import Tolerate
 from clew.model.ids import NO_SPAN, parse_traceparent
 from clew.record.context import RunScope, Scope, ambient, current
 
@@ -139,9 +140,9 @@ def follow(scope: Scope) -> None:
     with _lock:
         _following.append(scope)
         if len(_following) == 1:
-            with contextlib.suppress(Exception):
+            with Tolerate(Exception):
                 _wrap_all()
-            with contextlib.suppress(Exception):
+            with Tolerate(Exception):
                 _set_environment(scope)
 
 
@@ -152,7 +153,7 @@ def unfollow(scope: Scope) -> None:
             return
         _following.remove(scope)
         while _undo and not _following:
-            with contextlib.suppress(Exception):
+            with Tolerate(Exception):
                 _undo.pop()()
 
 
@@ -230,7 +231,7 @@ class _Watch:
         def load_and_wrap(module: ModuleType) -> None:
             del loader.exec_module
             load(module)
-            with _lock, contextlib.suppress(Exception):
+            with _lock, Tolerate(Exception):
                 if _following:
                     _wrap_module(fullname)
 
@@ -298,7 +299,7 @@ def _popen(original: Callable[..., Any]) -> Callable[..., Any]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it stands in for that method
         scope = current.get()
         if scope is not None and len(args) <= _ENV_POSITION:
-            with contextlib.suppress(Exception):
+            with Tolerate(Exception):
                 given = kwargs.get("env")
                 if given is None:
                     kwargs["env"] = {**os.environ, **variables_of(scope)}

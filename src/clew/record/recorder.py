@@ -186,8 +186,20 @@ class Recorder:
             self.write(scope, name, text, level=level, node=node)
             if self.pending:
                 self.write_pending()
-        except Exception as error:
-            self.guard.caught(error, run_id=run.run_id)
+        except BaseException as error:
+            self.caught(error, run_id=run.run_id)
+
+    def caught(self, error: BaseException, *, run_id: str, lost: int = 1) -> None:
+        """Take note of a fault, like the guard.
+
+        Raises: the error itself, where a signal handler raised it. The call that it ended may have had a number in its
+            hand, of an event that nobody was promised.
+        """
+        try:
+            self.guard.caught(error, run_id=run_id, lost=lost)
+        except BaseException:
+            self.writer.unfinished += 1
+            raise
 
     def write(
         self, scope: Place, name: str, text: str, *, level: str = "INFO", node: str | None = None
@@ -246,8 +258,8 @@ class Recorder:
             if lost:
                 note = {"count": lost, "reason": "a fault in recording"}
                 self.write(scope, "events_lost", encode_json(note).decode(), level="WARNING")
-        except Exception as error:
-            self.guard.caught(error, run_id=scope.run.run_id, lost=lost)
+        except BaseException as error:
+            self.caught(error, run_id=scope.run.run_id, lost=lost)
         self.writer.check()
         if self.sync_checkpoints:
             self.writer.sync()

@@ -108,8 +108,8 @@ class Run:
                 "attributes": self._attributes or None,
             }
             self._write("workflow_started", start)
-        except Exception as error:
-            recorder.guard.caught(error, run_id=self.run_id)
+        except BaseException as error:
+            recorder.caught(error, run_id=self.run_id)
         current.set(scope)
         ambient.enter(scope)
         follow(scope)
@@ -137,8 +137,8 @@ class Run:
             recorder.settle(scope)
             self._write(name, {"name": self.name, **data, **self._end, "attributes": self._later or None})
             recorder.settle(scope)
-        except Exception as fault:
-            recorder.guard.caught(fault, run_id=self.run_id)
+        except BaseException as fault:
+            recorder.caught(fault, run_id=self.run_id)
 
     def _ending(self, error: BaseException | None) -> tuple[str, dict[str, Any]]:
         """Return which event ends the run, and what it says."""

@@ -64,9 +64,9 @@ class Span(Work):
                 writer.write(line)
             except (ValueError, OSError):
                 writer.rescue(line)
-        except Exception as error:
+        except BaseException as error:
             self._tail = ""
-            recorder.guard.caught(error, run_id=run.run_id)
+            recorder.caught(error, run_id=run.run_id)
         try:
             set_current(self)
         except BaseException:  # a signal handler raised: the block is not entered, and so never left
@@ -105,8 +105,8 @@ class Span(Work):
                 if error is not None:
                     error_fields(self, error)
                 end_line(self, now)
-        except Exception as fault:
-            recorder.guard.caught(fault, run_id=self.run.run_id)
+        except BaseException as fault:
+            recorder.caught(fault, run_id=self.run.run_id)
         finally:
             # A generator may be closed from another task, whose place in the run is none of our business.
             if get_current() is self:

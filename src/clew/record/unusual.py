@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from clew.journal.signals import let_through
 from clew.record.clock import milliseconds
 from clew.record.encode import quick_fields
 from clew.record.plain import safe_str
@@ -88,7 +89,8 @@ def stack_of(error: BaseException) -> str | None:
         # leaves fifty spans would take a second.
         frames = deque(_frames(error.__traceback__), maxlen=_STACK_FRAMES)
         return "\n".join(_frame_text(frame, line) for frame, line in frames)
-    except Exception:
+    except Exception as fault:
+        let_through(fault)
         return None
 
 

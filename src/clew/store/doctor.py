@@ -70,8 +70,8 @@ class SegmentReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def can_be_repaired(self) -> bool:
-        """Whether `repair` would seal it."""
-        return self.sealed_by is None and self.process == "dead"
+        """Whether `repair` would seal it, or give back what its writer did not live to."""
+        return self.process == "dead" and (self.sealed_by is None or self.reserved_bytes > 0)
 
 
 class _Found(msgspec.Struct):
@@ -176,7 +176,11 @@ def _problems(report: SegmentReport, found: _Found) -> list[str]:
         problems.append("its first line is not a header, so nobody can say who writes it")
     elif name != (report.writer, report.number):
         problems.append(f"its header says that it is segment {report.number} of writer {report.writer}")
-    if report.can_be_repaired:
+    if report.can_be_repaired and report.sealed_by is not None:
+        problems.append(
+            f"its process {report.pid} died before giving back {report.reserved_bytes} reserved bytes; a repair does"
+        )
+    elif report.can_be_repaired:
         problems.append(f"its process {report.pid} died before sealing it; a repair seals it")
     if report.torn_bytes:
         problems.append(f"its last line is torn: {report.torn_bytes} bytes are no event")

@@ -13,6 +13,7 @@ from clew.journal.reader import read_header, read_seal
 from clew.journal.tail import find_end
 from clew.model.events import encode_event
 from clew.store.index import Index
+from clew.store.liveness import life_of
 from clew.store.lock import only_one
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Repair(msgspec.Struct, frozen=True, kw_only=True):
     """Below the home directory."""
     writer: str
     """The dead writer."""
+    sealed: bool
+    """Whether it was sealed here; a segment that had its seal was only cut to its end."""
     interrupted: list[str]
     """Runs that it had left open, and whose `run_interrupted` was written here."""
     torn_bytes: int
@@ -41,7 +44,9 @@ class Repair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def repair(home: Path) -> list[Repair]:
-    """Seal the open segments of writers that are known to be dead. Living and unknown writers are left alone.
+    """Seal the open segments of writers that are known to be dead, and give back what they had reserved.
+
+    Living and unknown writers are left alone.
 
     Whole lines are never changed. Once done there is nothing left to do, so a second call returns nothing.
 
@@ -60,6 +65,10 @@ def repair(home: Path) -> list[Repair]:
                 own = [row for row in rows if row.writer == writer]
                 opened = [row for row in own if row.state.seal is None]
                 done += _repair_writer(home, own, opened, index.interruptions(writer))
+            for row in rows:
+                # Its writer died between sealing it and cutting off what was reserved.
+                if row.state.seal is not None and row.process is not None and life_of(row.process) is False:
+                    done += filter(None, [_close(home, row, b"", [])])
             return done
         finally:
             index.close()
@@ -97,7 +106,7 @@ def _close(home: Path, row: SegmentRow, last_words: bytes, interrupted: list[str
                 return None  # it is another file by now
             end = find_end(fd)
             # First write, where blocks are reserved already, then cut: a full disk is no obstacle then.
-            os.lseek(fd, end.offset, os.SEEK_SET)
+            os.lseek(fd, end.offset, os.SEEK_SET)  # last words that a seal stands for already are none
             if os.write(fd, last_words) != len(last_words):
                 fault = "the disk took only a part of what was to be written"
             else:
@@ -113,6 +122,7 @@ def _close(home: Path, row: SegmentRow, last_words: bytes, interrupted: list[str
     return Repair(
         path=f"journal/{row.path}",
         writer=row.writer,
+        sealed=bool(last_words) and fault is None,
         interrupted=interrupted if fault is None else [],
         torn_bytes=torn,
         freed_bytes=freed,
