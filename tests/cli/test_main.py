@@ -19,7 +19,7 @@ from clew.version import VERSION
 from tests.cli.conftest import Done, program
 
 Call = Callable[..., Done]
-HEAVY = ("rich", "sqlite3", "clew.store", "clew.export", "clew.view.terminal", "tomllib", "asyncio")
+HEAVY = ("rich", "sqlite3", "clew.store", "clew.export", "clew.view.terminal", "asyncio")
 
 
 def loaded_by(*arguments: str) -> set[str]:

@@ -59,6 +59,45 @@ def test_each_task_of_a_process_pool_is_a_child_of_where_it_was_submitted(method
     assert len([e for e in trace.boundaries if e.event == "workflow_completed"]) == 1
 
 
+MULTIPROCESSING_POOLS = """
+    import json, multiprocessing, os, sys, clew
+    from multiprocessing.pool import ThreadPool
+    from tests.record.jobs import decorated, in_span
+    if __name__ == "__main__":
+        made = ThreadPool(2) if sys.argv[1] == "threads" else multiprocessing.get_context(sys.argv[1]).Pool(2)
+        said = {}
+        with clew.run("r"):
+            with made as pool:
+                with clew.span("a"):
+                    jobs = {f"a{n}": pool.apply_async(func=in_span, args=(f"a{n}", n)) for n in range(3)}
+                with clew.span("b"):
+                    said |= {f"b{n}": said for n, said in enumerate(pool.starmap(in_span, [(f"b{n}", n) for n in range(3)]))}
+                    assert pool.map(decorated, range(2)) == [0, 1]
+                with clew.span("c"):
+                    assert list(pool.imap(decorated, range(2))) == [0, 1]
+                    assert sorted(pool.imap_unordered(decorated, range(2), 2)) == [0, 1]
+                    said["c0"] = pool.apply(in_span, ("c0", 0))
+                said |= {name: job.get() for name, job in jobs.items()}
+                pool.close()
+                pool.join()
+        print(json.dumps(said))
+    """
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "threads"])
+def test_each_task_of_a_multiprocessing_pool_is_a_child_of_where_it_was_submitted(method: str) -> None:
+    """Also in a pool that was there before the run was begun."""
+    said, traces = run_and_read(MULTIPROCESSING_POOLS, method)
+    (trace,) = traces.values()
+    found = parents(trace)
+    assert {name: found[name] for name in said} == {name: name[0] for name in said}
+    names = {node.span_id: node.node_id for node in trace.nodes}
+    above = [names.get(n.parent_id or "") for n in trace.nodes if n.node_id == "decorated"]
+    assert sorted(filter(None, above)) == ["b"] * 2 + ["c"] * 4
+    check_worker_nodes(trace, said)
+    assert trace.status == "completed"
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_process_pool_from_before_the_run_works_in_it(method: str) -> None:
     said, traces = run_and_read(

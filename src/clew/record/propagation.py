@@ -193,8 +193,9 @@ def _wrap_all() -> None:
 
 
 def _wrap_module(module: str) -> None:
-    owner, name, make = _LATER[module]
-    _wrap(getattr(sys.modules[module], owner), name, make)
+    owner, names, make = _LATER[module]
+    for name in names:
+        _wrap(getattr(sys.modules[module], owner), name, make)
 
 
 def _wrap(owner: type, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -285,6 +286,18 @@ def _process_pool_submit(original: Callable[..., Any]) -> Callable[..., Any]:
     return submit
 
 
+def _pool_task(original: Callable[..., Any]) -> Callable[..., Any]:
+    def task(self: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        scope = current.get()
+        if scope is None:
+            return original(self, func, *args, **kwargs)
+        if isinstance(self, sys.modules["multiprocessing.pool"].ThreadPool):
+            return original(self, Carried(func, scope), *args, **kwargs)
+        return original(self, Shipped(func, variables_of(scope)), *args, **kwargs)
+
+    return task
+
+
 def _process_start(original: Callable[..., Any]) -> Callable[..., Any]:
     def start(self: Any) -> Any:
         scope = current.get()
@@ -312,11 +325,13 @@ def _popen(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _ENV_POSITION: Final = 10
-_LATER: Final[dict[str, tuple[str, str, Callable[[Callable[..., Any]], Callable[..., Any]]]]] = {
-    "subprocess": ("Popen", "__init__", _popen),
-    "concurrent.futures.thread": ("ThreadPoolExecutor", "submit", _pool_submit),
-    "concurrent.futures.process": ("ProcessPoolExecutor", "submit", _process_pool_submit),
-    "multiprocessing.process": ("BaseProcess", "start", _process_start),
+_LATER: Final[dict[str, tuple[str, tuple[str, ...], Callable[[Callable[..., Any]], Callable[..., Any]]]]] = {
+    "subprocess": ("Popen", ("__init__",), _popen),
+    "concurrent.futures.thread": ("ThreadPoolExecutor", ("submit",), _pool_submit),
+    "concurrent.futures.process": ("ProcessPoolExecutor", ("submit",), _process_pool_submit),
+    "multiprocessing.process": ("BaseProcess", ("start",), _process_start),
+    # What all the others (`map`, `starmap`, `apply` ...) come down to.
+    "multiprocessing.pool": ("Pool", ("apply_async", "_map_async", "imap", "imap_unordered"), _pool_task),
 }
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_new_lock_in_child)

@@ -186,6 +186,8 @@ class Recorder:
             self.write(scope, name, text, level=level, node=node)
             if self.pending:
                 self.write_pending()
+            if self.sync_checkpoints and name == "checkpoint_saved":
+                self.writer.sync()
         except BaseException as error:
             self.caught(error, run_id=run.run_id)
 
@@ -213,7 +215,10 @@ class Recorder:
             word = safe_str(level)
             shown = self.text(word.upper() if word.upper() in LEVEL_RANK else word, run)[:-1]
             head = f'","run_id":"{run.run_id}","event":{self.text(name, run)},"level":{shown}'
-            run.events[name, level] = head
+            if not (
+                self.sync_checkpoints and name == "checkpoint_saved"
+            ):  # that one never takes the quick way
+                run.events[name, level] = head
         if node is None:
             where = scope.where()
         else:

@@ -205,9 +205,10 @@ def installed() -> dict[str, object]:
         "sys.meta_path": list(sys.meta_path),
     }
     found |= {f"os.environ[{name!r}]": os.environ.get(name) for name in propagation.VARIABLES}
-    for module, (owner, name, _) in propagation._LATER.items():
+    for module, (owner, names, _) in propagation._LATER.items():
         if module in sys.modules:
-            found[f"{module}.{owner}.{name}"] = getattr(sys.modules[module], owner).__dict__[name]
+            methods = getattr(sys.modules[module], owner).__dict__
+            found |= {f"{module}.{owner}.{name}": methods[name] for name in names}
     return found
 
 
