@@ -72,5 +72,5 @@ if __name__ == "__main__":
     print_benchmark(
         measure,
         __doc__,
-        lambda p: p.add_argument("--rounds", type=int, default=10, metavar="N", help="rounds of three"),
+        lambda p: p.add_argument("--rounds", type=int, default=20, metavar="N", help="rounds of three"),
     )
