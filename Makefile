@@ -24,6 +24,7 @@ VENV := .venv
 WHEEL_VENV := .venv-wheel
 WHEEL_DIR := build/wheel
 SOURCES := $(shell find src -type f -not -name '*.pyc')
+NATIVE := hatch_build.py $(wildcard src/native/*)
 
 .NOTPARALLEL:
 .PHONY: help demo test check unit wheel bench freeze clean
@@ -63,15 +64,15 @@ endef
 
 PIP_INSTALL := bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-$(VENV)/.demo-ready: pyproject.toml constraints.txt
+$(VENV)/.demo-ready: pyproject.toml constraints.txt $(NATIVE)
 	$(call make-venv,$(VENV))
-	$(VENV)/$(PIP_INSTALL) hatchling editables
+	$(VENV)/$(PIP_INSTALL) hatchling editables setuptools
 	$(VENV)/$(PIP_INSTALL) --no-build-isolation --editable '.[optuna]'
 	touch $@
 
-$(VENV)/.dev-ready: pyproject.toml constraints.txt
+$(VENV)/.dev-ready: pyproject.toml constraints.txt $(NATIVE)
 	$(call make-venv,$(VENV))
-	$(VENV)/$(PIP_INSTALL) hatchling editables
+	$(VENV)/$(PIP_INSTALL) hatchling editables setuptools
 	$(VENV)/$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
 	touch $(VENV)/.demo-ready $@
 

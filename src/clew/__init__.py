@@ -11,10 +11,9 @@ trace = run.trace
 from __future__ import annotations
 
 from clew.model.trace import ExecutionTrace
-from clew.record.happening import add_metric, event
+from clew.record.hot import add_metric, event, span
 from clew.record.noop import NOOP_SPAN
 from clew.record.propagation import traceparent
-from clew.record.span import span
 from clew.session import current_run, current_span, run, traced
 from clew.version import VERSION
 

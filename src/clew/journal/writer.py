@@ -44,6 +44,8 @@ class JournalWriter:
     gives up is counted by run and written as `events_lost` as soon as that is possible.
     """
 
+    __slots__ = ("__dict__", "__weakref__", "next_seq", "write")
+
     def __init__(
         self,
         home: Path,

@@ -27,6 +27,8 @@ class Stamper:
     one look into a table each. Spans do that look themselves.
     """
 
+    __slots__ = ("__dict__", "millisecond")
+
     def __init__(self, clock: Clock) -> None:
         wall_ns, now_ns = clock.wall_ns(), clock.monotonic_ns()
         self._offset_ns = wall_ns - now_ns

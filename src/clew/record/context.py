@@ -73,6 +73,8 @@ set_current: Final = current.set
 class Ambient:
     """What work belongs to whose own context knows of no run: the run of this process, if there is one."""
 
+    __slots__ = ("_runs", "inherited")
+
     def __init__(self) -> None:
         self._runs: list[Scope] = []
         self.inherited: Scope | None = None

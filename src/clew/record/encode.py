@@ -23,7 +23,7 @@ _PREVIEW_CHARS: Final = 200
 _MESSAGE: Final = msgspec.structs.replace(WHOLE, text_chars=10_000)
 
 _QUICK: Final = frozenset({int, bool, type(None)})
-_QUICK_CHARS: Final = 4096
+_QUICK_BYTES: Final = 4096
 
 
 class Quick(Protocol):
@@ -48,8 +48,8 @@ def quick_fields(values: dict[str, Any], recorder: Quick) -> str | None:
                     return None
             elif kind not in _QUICK:
                 return None
-        text = encode_json(values).decode()
-        return text if len(text) <= _QUICK_CHARS else None
+        text = encode_json(values)
+        return text.decode() if len(text) <= _QUICK_BYTES else None
     except (OverflowError, ValueError, RuntimeError) as error:
         let_through(error)
         return None  # a huge number, a lone surrogate, another thread that adds one more

@@ -49,8 +49,3 @@ def event(name: str, /, *, level: str = "INFO", node: str | None = None, **data:
             writer.rescue(line)
     except BaseException as error:
         recorder.caught(error, run_id=run.run_id)
-
-
-def add_metric(name: str, value: float, /) -> None:
-    """Record a number of the span that is open here, or else of the run. Does nothing outside a run."""
-    event("metric_recorded", name=name, value=value)

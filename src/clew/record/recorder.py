@@ -80,6 +80,9 @@ class Recorder:
     Tests build their own, with a fake clock and ids in sequence: see `clew.testing`.
     """
 
+    # What the hot path reads has a slot, where its compiled form finds it.
+    __slots__ = ("__dict__", "__weakref__", "clean", "first_span", "now", "plain_names", "span_prefix", "stamper", "writer", "writer_part")  # fmt: skip
+
     def __init__(
         self,
         new_writer: Callable[[], JournalWriter],

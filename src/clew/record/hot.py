@@ -1,0 +1,81 @@
+"""What a program calls most, in the quickest form that this installation has.
+
+The Python of `clew.record.span` and `clew.record.happening` is the reference, and always there. Where the module of
+src/native was compiled, it takes over the plain cases, which are nearly all of them, and hands on the rest.
+`CLEW_COMPILED=false` does without it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from clew.journal.writer import JournalWriter
+from clew.record import happening
+from clew.record import span as spans
+from clew.record.clock import Stamper
+from clew.record.context import Ambient, RunScope, Scope, ambient, current
+from clew.record.encode import encode_json
+from clew.record.noop import NOOP_SPAN
+from clew.record.recorder import Recorder
+from clew.record.redact import SHORTEST_SECRET
+from clew.record.work import Work
+
+if TYPE_CHECKING:
+    from clew.record.happening import event
+    from clew.record.span import span
+
+
+def _refused(writer: JournalWriter, line: bytes, error: BaseException) -> None:
+    """Rescue a line that the segment did not take, where its error is the one that is being handled."""
+    try:
+        raise error
+    except (ValueError, OSError):
+        writer.rescue(line)
+
+
+def _contain(place: Scope, error: BaseException) -> None:
+    place.run.recorder.caught(error, run_id=place.run.run_id)
+
+
+def _install() -> bool:
+    """Put the compiled module to work, and say whether there is one that is wanted."""
+    global event, span
+    event, span = happening.event, spans.span
+    if os.environ.get("CLEW_COMPILED", "").strip().lower() in {"0", "false", "no", "off"}:
+        return False
+    try:
+        from clew.record import _hotpath
+    except ImportError:  # it was not compiled here
+        return False
+    made = _hotpath.install(
+        Span=spans.Span,
+        Scope=Scope,
+        Work=Work,
+        RunScope=RunScope,
+        Recorder=Recorder,
+        JournalWriter=JournalWriter,
+        Stamper=Stamper,
+        Ambient=Ambient,
+        current=current,
+        ambient=ambient,
+        noop=NOOP_SPAN,
+        encode_json=encode_json,
+        shortest_secret=SHORTEST_SECRET,
+        enter=spans.Span.__enter__,
+        leave=spans.Span.__exit__,
+        span=spans.span,
+        event=happening.event,
+        refused=_refused,
+        contain=_contain,
+    )
+    spans.Span.__enter__, spans.Span.__exit__, span, event = made  # type: ignore[method-assign]
+    return True
+
+
+IS_COMPILED: Final = _install()
+
+
+def add_metric(name: str, value: float, /) -> None:
+    """Record a number of the span that is open here, or else of the run. Does nothing outside a run."""
+    event("metric_recorded", name=name, value=value)

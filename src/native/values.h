@@ -1,0 +1,130 @@
+/* The user's values as JSON text: plain ones here, anything else is UNUSUAL. */
+
+#include "line.h"
+
+/* Whether a text is its own JSON: ASCII without quotes, backslashes and control characters. */
+static int is_plain(PyObject *text)
+{
+    if (!PyUnicode_IS_COMPACT_ASCII(text))
+        return 0;
+    const unsigned char *at = PyUnicode_1BYTE_DATA(text), *end = at + PyUnicode_GET_LENGTH(text);
+    for (; at < end; at++)
+        if (*at < 0x20 || *at == '"' || *at == '\\' || *at == 0x7f)
+            return 0;
+    return 1;
+}
+
+static int put_encoded(Line *line, PyObject *value)
+{
+    PyObject *bytes = PyObject_CallOneArg(py.encode_json, value);
+    if (!bytes) { /* a lone surrogate, a huge number; no Python code ran, so it is no signal handler's error */
+        PyErr_Clear();
+        return UNUSUAL;
+    }
+    int outcome = put(line, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
+    Py_DECREF(bytes);
+    return outcome;
+}
+
+static int put_string(Line *line, PyObject *text)
+{
+    if (!is_plain(text))
+        return put_encoded(line, text);
+    TRY(PUT(line, "\""));
+    TRY(put(line, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text)));
+    return PUT(line, "\"");
+}
+
+/* Whether a text holds no secret. Runs Python code. */
+static int is_clean(PyObject *recorder, PyObject *text)
+{
+    PyObject *clean = get(recorder, RECORDER_CLEAN);
+    PyObject *found = clean ? PyObject_CallOneArg(clean, text) : NULL;
+    Py_XDECREF(clean);
+    if (!found)
+        return FAILED;
+    int outcome = UNUSUAL;
+    if (PyTuple_Check(found) && PyTuple_GET_SIZE(found) == 2)
+        outcome = PyObject_Not(PyTuple_GET_ITEM(found, 1)) == 1 ? DONE : UNUSUAL;
+    Py_DECREF(found);
+    return outcome;
+}
+
+static int put_value(Line *line, PyObject *value)
+{
+    if (PyUnicode_CheckExact(value)) {
+        if (PyUnicode_GET_LENGTH(value) >= shortest_secret)
+            TRY(is_clean(line->recorder, value));
+        return put_string(line, value);
+    }
+    if (PyLong_CheckExact(value)) {
+        int overflow;
+        long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        return overflow ? UNUSUAL : put_number(line, number, 0);
+    }
+    if (PyFloat_CheckExact(value)) {
+        double number = PyFloat_AS_DOUBLE(value);
+        return number - number != 0 ? UNUSUAL : put_encoded(line, value);
+    }
+    if (value == Py_None)
+        return PUT(line, "null");
+    if (value == Py_True)
+        return PUT(line, "true");
+    return value == Py_False ? PUT(line, "false") : UNUSUAL;
+}
+
+/* One field of an object, with the comma or the brace before it. */
+static int put_member(Line *line, PyObject *known, PyObject *name, PyObject *value, int is_first)
+{
+    if (!PyUnicode_CheckExact(name) || PySet_Contains(known, name) != 1 || !is_plain(name)) {
+        PyErr_Clear();
+        return UNUSUAL;
+    }
+    TRY(is_first ? PUT(line, "{") : PUT(line, ","));
+    TRY(put_string(line, name));
+    TRY(PUT(line, ":"));
+    return put_value(line, value);
+}
+
+/* Attributes as a JSON object, as `quick_fields` has it. */
+static int put_dict(Line *line, PyObject *values)
+{
+    if (!PyDict_CheckExact(values))
+        return UNUSUAL;
+    PyObject *known = get(line->recorder, RECORDER_PLAIN_NAMES), *name, *value;
+    if (!known)
+        return FAILED;
+    Py_ssize_t position = 0, start = line->used, size = PyDict_GET_SIZE(values);
+    int outcome = PySet_Check(known) ? DONE : UNUSUAL;
+    for (int first = 1; outcome == DONE && PyDict_Next(values, &position, &name, &value); first = 0) {
+        Py_INCREF(name);
+        Py_INCREF(value);
+        outcome = put_member(line, known, name, value, first);
+        Py_DECREF(name);
+        Py_DECREF(value);
+        if (PyDict_GET_SIZE(values) != size) /* another thread added one */
+            outcome = outcome == FAILED ? FAILED : UNUSUAL;
+    }
+    Py_DECREF(known);
+    if (outcome == DONE)
+        outcome = size ? PUT(line, "}") : PUT(line, "{}");
+    return outcome == DONE && line->used - start > MOST_DATA_BYTES ? UNUSUAL : outcome;
+}
+
+/* The same, of the named arguments of a call. */
+static int put_arguments(Line *line, PyObject *const *values, PyObject *names)
+{
+    Py_ssize_t count = names ? PyTuple_GET_SIZE(names) : 0, start = line->used;
+    if (!count)
+        return PUT(line, "{}");
+    PyObject *known = get(line->recorder, RECORDER_PLAIN_NAMES);
+    if (!known)
+        return FAILED;
+    int outcome = PySet_Check(known) ? DONE : UNUSUAL;
+    for (Py_ssize_t i = 0; outcome == DONE && i < count; i++)
+        outcome = put_member(line, known, PyTuple_GET_ITEM(names, i), values[i], i == 0);
+    Py_DECREF(known);
+    TRY(outcome);
+    TRY(PUT(line, "}"));
+    return line->used - start > MOST_DATA_BYTES ? UNUSUAL : DONE;
+}
