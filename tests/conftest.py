@@ -80,6 +80,6 @@ def pytest_make_collect_report(
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Give the test, and every program that it starts, an empty journal and no setting from outside."""
     for name in list(os.environ):
-        if name.startswith("CLEW_") or name in {"TRACEPARENT", "TRACESTATE"}:
+        if (name.startswith("CLEW_") and name != "CLEW_COMPILED") or name in {"TRACEPARENT", "TRACESTATE"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("CLEW_HOME", str(tmp_path / ".clew"))

@@ -43,7 +43,7 @@ static struct { PyTypeObject *type; Py_ssize_t offset; PyObject *name; } fields[
 static struct {
     PyObject *Span, *Scope, *Work, *RunScope, *Recorder, *JournalWriter, *Stamper, *Ambient;
     PyObject *current, *ambient, *noop, *encode_json, *shortest_secret;
-    PyObject *enter, *leave, *span, *event, *refused, *contain;
+    PyObject *enter, *leave, *span, *event, *refused, *contain, *span_doc, *event_doc;
 } py;
 static Py_ssize_t shortest_secret;
 static PyObject *word_info, *word_advance, *word_where;

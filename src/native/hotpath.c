@@ -280,39 +280,45 @@ static int put_where(Line *line, PyObject *place)
     return outcome;
 }
 
-/* The part that is the same for all events of a name and a level; UNUSUAL where it was not made yet. */
-static int put_event_head(Line *line, PyObject *name)
+/* Find the part that is the same for all events of a name; UNUSUAL where it was not made yet. */
+static int find_event_head(Line *line, PyObject *name, PyObject **head)
 {
-    PyObject *events = get(line->run, RUN_EVENTS), *key = events ? PyTuple_Pack(2, name, word_info) : NULL, *head = NULL;
-    int outcome = FAILED;
-    if (key) {
-        head = PyDict_CheckExact(events) ? PyDict_GetItemWithError(events, key) : NULL;
-        outcome = head ? put_text(line, head) : PyErr_Occurred() ? FAILED : UNUSUAL;
-    }
+    PyObject *events = get(line->run, RUN_EVENTS), *key = events ? PyTuple_Pack(2, name, word_info) : NULL;
+    if (key && PyDict_CheckExact(events))
+        *head = Py_XNewRef(PyDict_GetItemWithError(events, key));
     Py_XDECREF(events);
     Py_XDECREF(key);
-    return outcome;
+    return *head ? DONE : PyErr_Occurred() ? FAILED : UNUSUAL;
 }
 
-static int write_event(Line *line, PyObject *place, PyObject *const *args, PyObject *names)
+static int write_event_behind(Line *line, PyObject *place, PyObject *head)
 {
     long long number;
-    TRY(open_line(line, place));
-    PyObject *sampled = get(line->run, RUN_SAMPLED);
-    Py_XDECREF(sampled);
-    if (sampled != Py_True)
-        return sampled ? UNUSUAL : FAILED;
-    TRY(put_arguments(line, args + 1, names));
-    line->data = line->used;
     TRY(read_clock(line));
     TRY(put_timestamp(line));
-    TRY(put_event_head(line, args[0]));
+    TRY(put_text(line, head));
     TRY(put_where(line, place));
     TRY(put_field(line, line->recorder, RECORDER_WRITER_PART));
     TRY(take_number(line, &number));
     TRY(numbered(put_number(line, number, 0)));
     TRY(numbered(PUT(line, ",\"data\":")));
     return append(line, "}\n");
+}
+
+static int write_event(Line *line, PyObject *place, PyObject *const *args, PyObject *names)
+{
+    TRY(open_line(line, place));
+    PyObject *sampled = get(line->run, RUN_SAMPLED), *head = NULL;
+    Py_XDECREF(sampled);
+    if (sampled != Py_True)
+        return sampled ? UNUSUAL : FAILED;
+    TRY(put_arguments(line, args + 1, names));
+    line->data = line->used;
+    int outcome = find_event_head(line, args[0], &head);
+    if (outcome == DONE)
+        outcome = write_event_behind(line, place, head);
+    Py_XDECREF(head);
+    return outcome;
 }
 
 static PyObject *make_event(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count, PyObject *names)
@@ -351,7 +357,7 @@ static const struct { const char *name; PyObject **place; } PARTS[] = {
     {"Ambient", &py.Ambient}, {"current", &py.current}, {"ambient", &py.ambient}, {"noop", &py.noop},
     {"encode_json", &py.encode_json}, {"shortest_secret", &py.shortest_secret}, {"enter", &py.enter},
     {"leave", &py.leave}, {"span", &py.span}, {"event", &py.event}, {"refused", &py.refused},
-    {"contain", &py.contain},
+    {"contain", &py.contain}, {"span_doc", &py.span_doc}, {"event_doc", &py.event_doc},
 };
 enum { NUMBER_OF_PARTS = sizeof PARTS / sizeof PARTS[0] };
 
@@ -374,7 +380,9 @@ static PyObject *install(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     PyTypeObject *span = (PyTypeObject *)py.Span;
     if (!PyContextVar_CheckExact(py.current) || !PyObject_TypeCheck(py.ambient, (PyTypeObject *)py.Ambient))
         return PyErr_Format(PyExc_TypeError, "install() got a part of another type");
-    PyObject *where = PyUnicode_FromString("clew.record.hot");
+    SPAN.ml_doc = PyUnicode_AsUTF8(py.span_doc);
+    EVENT.ml_doc = PyUnicode_AsUTF8(py.event_doc);
+    PyObject *where = SPAN.ml_doc && EVENT.ml_doc ? PyUnicode_FromString("clew.record.hot") : NULL;
     PyObject *made = !where ? NULL : Py_BuildValue(
         "(NNNN)", PyDescr_NewMethod(span, &ENTER), PyDescr_NewMethod(span, &LEAVE),
         PyCFunction_NewEx(&SPAN, NULL, where), PyCFunction_NewEx(&EVENT, NULL, where));

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from clew.errors import SinkError
-from clew.stream.delivery import FIRST_RETRY_S, LARGE_BATCH, LAST_RETRY_S, Delivery, Pace, Round
+from clew.stream.delivery import FEW_LINES, FIRST_RETRY_S, LARGE_BATCH, LAST_RETRY_S, Delivery, Pace, Round
 from clew.stream.filters import EventFilter
 from tests.stream.fakes import ListSink, ListSource, RefusingSink, event_line, numbered
 
@@ -180,15 +180,19 @@ def test_a_sink_that_raises_on_closing_is_counted() -> None:
 
 def test_polls_begin_at_even_intervals() -> None:
     pace = Pace(0.02)
-    assert pace.after(Round(5, 5, failed=False), elapsed_s=0.005) == pytest.approx(0.015)
-    assert pace.after(Round(5, 5, failed=False), elapsed_s=0.0) == pytest.approx(0.02)
+    assert pace.after(Round(50, 50, failed=False), elapsed_s=0.005) == pytest.approx(0.015)
+    assert pace.after(Round(50, 50, failed=False), elapsed_s=0.0) == pytest.approx(0.02)
 
 
-def test_an_idle_pump_looks_less_and_less_often_and_at_once_again_after_an_event() -> None:
+@pytest.mark.parametrize("lines", [0, 1, FEW_LINES])
+def test_where_little_happens_a_pump_looks_less_and_less_often_and_more_often_again_after_a_burst(
+    lines: int,
+) -> None:
     pace = Pace(0.02)
-    idle = [pace.after(Round(0, 0, failed=False), elapsed_s=0.0) for _ in range(5)]
+    idle = [pace.after(Round(lines, lines, failed=False), elapsed_s=0.0) for _ in range(5)]
     assert idle == pytest.approx([0.03, 0.045, 0.06, 0.06, 0.06])
-    assert pace.after(Round(1, 1, failed=False), elapsed_s=0.0) == pytest.approx(0.02)
+    burst = Round(FEW_LINES + 1, FEW_LINES + 1, failed=False)
+    assert pace.after(burst, elapsed_s=0.0) == pytest.approx(0.02)
 
 
 def test_a_slow_round_is_followed_by_the_next_at_once_but_an_empty_one_never() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final
@@ -51,7 +52,8 @@ class JournalFollower:
         self._known: set[str] = set()
         self._given: dict[str, int] = {}
         self._again: dict[str, int] = {}
-        self._folders: dict[Path, int] = {}
+        self._journal = str(journal_folder(home))
+        self._folders: dict[str, int] = {}  # texts: a Path would be made anew for every look
         self._journal_ns = -1
         self._next_look_ns = 0
         if not from_start:
@@ -123,20 +125,20 @@ class JournalFollower:
     def _discover(self) -> None:
         """Find new segments, looking only into folders that changed."""
         self._next_look_ns = monotonic_ns() + _LOOK_NS
-        changed_ns = _mtime_ns(journal_folder(self._home))
+        changed_ns = _mtime_ns(self._journal)
         if changed_ns != self._journal_ns:
             self._journal_ns = _settled(changed_ns)
-            for folder in date_folders(self._home):
-                self._folders.setdefault(folder, -1)
+            for found in date_folders(self._home):
+                self._folders.setdefault(str(found), -1)
         for folder, seen_ns in self._folders.items():
             changed_ns = _mtime_ns(folder)
             if changed_ns == seen_ns:
                 continue
             self._folders[folder] = _settled(changed_ns)
             for path, reader in list(self._readers.items()):
-                if reader.path.parent == folder and reader.replaced():
+                if str(reader.path.parent) == folder and reader.replaced():
                     self._gone(path)
-            for entry in segments_in(folder):
+            for entry in segments_in(Path(folder)):
                 if entry.path not in self._known:
                     self._known.add(entry.path)
                     self._readers[entry.path] = SegmentReader(Path(entry.path), keep_open=True)
@@ -175,8 +177,8 @@ def _settled(changed_ns: int) -> int:
     return changed_ns if time_ns() - changed_ns > _TICK_NS else -1
 
 
-def _mtime_ns(folder: Path) -> int:
+def _mtime_ns(folder: str) -> int:
     try:
-        return folder.stat().st_mtime_ns
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116 - the stream looks here many times a second
     except OSError:
         return -1

@@ -8,7 +8,7 @@ src/native was compiled, it takes over the plain cases, which are nearly all of 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from clew.journal.writer import JournalWriter
 from clew.record import happening
@@ -21,9 +21,9 @@ from clew.record.recorder import Recorder
 from clew.record.redact import SHORTEST_SECRET
 from clew.record.work import Work
 
-if TYPE_CHECKING:
-    from clew.record.happening import event
-    from clew.record.span import span
+event, span = happening.event, spans.span
+REFERENCE: Final = (spans.Span.__enter__, spans.Span.__exit__, span, event)
+_OFF: Final = frozenset({"0", "false", "no", "off"})
 
 
 def _refused(writer: JournalWriter, line: bytes, error: BaseException) -> None:
@@ -41,13 +41,13 @@ def _contain(place: Scope, error: BaseException) -> None:
 def _install() -> bool:
     """Put the compiled module to work, and say whether there is one that is wanted."""
     global event, span
-    event, span = happening.event, spans.span
-    if os.environ.get("CLEW_COMPILED", "").strip().lower() in {"0", "false", "no", "off"}:
+    if os.environ.get("CLEW_COMPILED", "").strip().lower() in _OFF:
         return False
     try:
         from clew.record import _hotpath
     except ImportError:  # it was not compiled here
         return False
+    enter, leave, *_ = REFERENCE
     made = _hotpath.install(
         Span=spans.Span,
         Scope=Scope,
@@ -62,12 +62,14 @@ def _install() -> bool:
         noop=NOOP_SPAN,
         encode_json=encode_json,
         shortest_secret=SHORTEST_SECRET,
-        enter=spans.Span.__enter__,
-        leave=spans.Span.__exit__,
-        span=spans.span,
-        event=happening.event,
+        enter=enter,
+        leave=leave,
+        span=span,
+        event=event,
         refused=_refused,
         contain=_contain,
+        span_doc=f"span(name, /, *, kind=None, **attributes)\n--\n\n{span.__doc__}",
+        event_doc=f"event(name, /, *, level='INFO', node=None, **data)\n--\n\n{event.__doc__}",
     )
     spans.Span.__enter__, spans.Span.__exit__, span, event = made  # type: ignore[method-assign]
     return True

@@ -15,6 +15,8 @@ LONGEST_IDLE: Final = 3
 """Intervals that a pump sleeps at most: an event must be seen within 100 ms of the longest silence."""
 FIRST_RETRY_S: Final = 0.05
 LAST_RETRY_S: Final = 5.0
+FEW_LINES: Final = 32
+"""Lines in one poll that are no reason to look more often: waking up costs as much as a hundred of them."""
 LARGE_BATCH: Final = 512
 """Lines in one poll that mean that the reader is behind, and should not wait before it reads on."""
 
@@ -157,8 +159,9 @@ class Pace:
             pause_s, self._retry_s = self._retry_s, min(2 * self._retry_s, LAST_RETRY_S)
             return pause_s
         self._retry_s = FIRST_RETRY_S
-        # Where nothing happens, looking less often is what keeps the stream from being noticed.
-        self._idle_s = self._poll_s if done.taken else min(1.5 * self._idle_s, LONGEST_IDLE * self._poll_s)
+        # Where little happens, looking less often is what keeps the stream from being noticed.
+        is_busy = done.taken > FEW_LINES
+        self._idle_s = self._poll_s if is_busy else min(1.5 * self._idle_s, LONGEST_IDLE * self._poll_s)
         if done.taken >= LARGE_BATCH:
             return 0.0
         return max(self._idle_s - elapsed_s, 0.0 if done.taken else self._poll_s / 4)

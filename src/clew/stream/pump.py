@@ -50,6 +50,9 @@ class Pump:
         self._pid = os.getpid()
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
+        # Held until closing. Waiting for it is one call; waiting for an Event is four, many times a second.
+        self._until_closing = threading.Lock()
+        self._until_closing.acquire()
         self._given_up = threading.Event()
         self._deadline_s = 0.0
         self._all_counted = False
@@ -93,6 +96,7 @@ class Pump:
         if not self._closing.is_set() and self._is_ours():
             self._deadline_s = time.monotonic() + timeout_s
             self._closing.set()
+            self._until_closing.release()
 
     def finish_close(self) -> int | None:
         """Wait for what `begin_close` asked for; returns what `close` does."""
@@ -116,7 +120,7 @@ class Pump:
             done = self._delivery.advance()
             pause_s = pace.after(done, elapsed_s=time.monotonic() - began_s)
             if pause_s > 0:
-                self._closing.wait(pause_s)
+                self._until_closing.acquire(timeout=pause_s)
         self._drain()
         self._delivery.close_sink(max(0.0, self._deadline_s - time.monotonic()))
 

@@ -1,0 +1,302 @@
+"""The compiled hot path writes what the Python of the same calls writes, byte for byte, and is really at work.
+
+The Python is the reference: whatever the tests of this folder say of it holds for both, and `make test` runs them once
+with each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import clew
+from clew.journal.writer import JournalWriter
+from clew.record import hot
+from clew.record.clock import SystemClock
+from clew.record.span import Span
+from clew.testing import FakeClock, Recording, recording
+from tests.record.odd_values import any_text, any_value
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("CLEW_COMPILED") == "false", reason="this pass is about the Python alone"
+)
+
+
+def test_the_compiled_module_was_built_where_there_is_a_compiler() -> None:
+    assert hot.IS_COMPILED
+
+
+# --- the same lines --------------------------------------------------------------------------------------------------
+
+names = (
+    st.sampled_from(["a", "retrieve", "é", 'quo"te', "back\\slash", "line\nbreak", "", "password"]) | any_text
+)
+plain = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(
+        ["x" * 4000, "é" * 3000, "token=abcdef123456", "sk-abcdefghijklmnopqrst", "\ud800", "\x7f"]
+    )
+)
+values = plain | any_value
+fields = st.dictionaries(names, plain, max_size=4) | st.dictionaries(names, values, max_size=3)
+levels = st.sampled_from(["INFO", "DEBUG", "loud"])
+
+Step = tuple[Any, ...]
+steps: st.SearchStrategy[Step] = st.deferred(
+    lambda: (
+        st.tuples(st.just("event"), names, fields)
+        | st.tuples(st.just("event at"), names, fields, levels, st.none() | names)
+        | st.tuples(st.just("later"), st.integers(0, 3_000_000) | st.integers(0, 10**15))
+        | st.tuples(st.just("metric"), names, values)
+        | st.tuples(st.just("set"), fields)
+        | st.tuples(st.just("output"), values)
+        | st.tuples(st.just("raise"))
+        | st.tuples(st.just("span"), names, st.none() | st.just("tool"), fields, st.lists(steps, max_size=3))
+    )
+)
+
+
+class Stop(Exception):  # noqa: N818 - the program's own way of leaving a block
+    pass
+
+
+def do(step: Step, clock: FakeClock, span: Callable[..., Any], event: Callable[..., None]) -> None:
+    match step:
+        case ("event", name, data):
+            event(name, **data)
+        case ("event at", name, data, level, node):
+            event(name, **{**data, "level": level, "node": node})
+        case ("later", ns):
+            clock.advance(ns=ns)
+        case ("metric", name, value):
+            clew.current_span().metrics[name] = value
+        case ("set", data):
+            clew.current_span().attributes.update(data)
+        case ("output", value):
+            clew.current_span().output(value)
+        case ("raise",):
+            raise Stop
+        case ("span", name, kind, attributes, inner):
+            given = attributes if kind is None else {**attributes, "kind": kind}
+            with contextlib.suppress(Stop), span(name, **given):
+                for each in inner:
+                    do(each, clock, span, event)
+
+
+@contextlib.contextmanager
+def only_python() -> Iterator[tuple[Callable[..., Any], Callable[..., None]]]:
+    """Take the compiled methods away for a while."""
+    compiled = Span.__enter__, Span.__exit__
+    enter, leave, span, event = hot.REFERENCE
+    Span.__enter__, Span.__exit__ = enter, leave  # type: ignore[method-assign]
+    try:
+        yield span, event
+    finally:
+        Span.__enter__, Span.__exit__ = compiled  # type: ignore[method-assign]
+
+
+def lines_of(program: list[Step], span: Callable[..., Any], event: Callable[..., None]) -> list[bytes]:
+    clock = FakeClock(tick_ns=1234)
+    with recording(clock=clock, capture="full") as log:
+        for _ in range(2):  # the second time all names are known, and the quick way is taken
+            with contextlib.suppress(Stop), clew.run("r"):
+                for step in program:
+                    do(step, clock, span, event)
+        return log.lines()
+
+
+@given(st.lists(steps, max_size=6))
+def test_both_forms_write_the_same_lines(program: list[Step]) -> None:
+    compiled = lines_of(program, clew.span, clew.event)
+    with only_python() as (span, event):
+        assert lines_of(program, span, event) == compiled
+
+
+# --- it is really at work, and only where it may ----------------------------------------------------------------------
+
+
+def python_calls(work: Callable[[], object]) -> list[str]:
+    """Names of the Python functions of Clew that were called."""
+    seen: list[str] = []
+
+    def note(frame: Any, what: str, _argument: object) -> None:
+        if what == "call" and "clew" in frame.f_code.co_filename and frame.f_code.co_filename != __file__:
+            seen.append(frame.f_code.co_name)
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return seen
+
+
+def plain_work() -> None:
+    with clew.span("retrieve", k=3, index="wiki", share=0.5, last=None, ok=True, who="é"):
+        clew.event("found", documents=7)
+    clew.event("nothing")
+
+
+def test_a_plain_span_and_a_plain_event_take_no_python_at_all() -> None:
+    with recording(clock=SystemClock()), clew.run("r"):
+        plain_work()
+        plain_work()
+        # Another millisecond, the first event of a place, and the ring in memory.
+        assert set(python_calls(plain_work)) <= {"advance", "where", "write"}
+
+
+def test_without_a_run_nothing_of_ours_is_called() -> None:
+    def outside() -> None:
+        with clew.span("retrieve", k=3):
+            pass
+
+    assert python_calls(outside) == []
+    assert clew.span("x") is clew.NOOP_SPAN
+
+
+def test_the_functions_look_like_those_that_they_stand_for() -> None:
+    *_, span, event = hot.REFERENCE
+    for function, reference in ((clew.span, span), (clew.event, event)):
+        shown = inspect.signature(function)
+        meant = inspect.signature(reference)
+        assert [(p.name, p.kind, p.default) for p in shown.parameters.values()] == [
+            (p.name, p.kind, p.default) for p in meant.parameters.values()
+        ]
+        assert inspect.getdoc(function) == inspect.getdoc(reference)
+        assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_the_setting_leaves_it_out() -> None:
+    ask = "from clew.record.hot import IS_COMPILED; print(IS_COMPILED)"
+    env = {**os.environ, "CLEW_COMPILED": "false"}
+    assert subprocess.check_output([sys.executable, "-c", ask], env=env, text=True) == "False\n"
+    assert subprocess.check_output([sys.executable, "-c", ask], text=True) == "True\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("a", "b"), (1, 2, 3)])
+@pytest.mark.parametrize("function", [clew.span, clew.event])
+def test_a_call_that_python_would_refuse_is_refused(
+    log: Recording, function: Callable[..., object], arguments: tuple[object, ...]
+) -> None:
+    with clew.run("r"), pytest.raises(TypeError):
+        function(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [(), (None,), (None, None, None, None)])
+def test_an_end_with_the_wrong_number_of_arguments_is_refused(
+    log: Recording, arguments: tuple[None, ...]
+) -> None:
+    with clew.run("r"):
+        leave: Callable[..., object] = clew.span("a").__exit__
+        with pytest.raises(TypeError):
+            leave(*arguments)
+
+
+def test_objects_that_are_half_made_or_used_twice_do_no_harm(log: Recording) -> None:
+    with clew.run("r"):
+        never = clew.span("never entered")
+        never.__exit__(None, None, None)
+        twice = clew.span("twice")
+        with twice, twice:
+            pass
+        empty = Span.__new__(Span)
+        with pytest.raises(AttributeError):
+            empty.__enter__()
+        with pytest.raises(AttributeError):
+            empty.__exit__(None, None, None)
+        with pytest.raises(TypeError):
+            Span.__enter__(object())  # type: ignore[type-var]
+    assert log.recorder.guard.faults
+
+
+def test_a_field_that_somebody_broke_is_a_fault_of_ours_and_contained(
+    log: Recording, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = []
+    for name, wrong in {
+        "writer_part": 7, "span_prefix": None, "first_span": "x", "plain_names": None, "stamper": 3, "now": None,
+        "clean": 0.5, "writer": None,
+    }.items():  # fmt: skip
+        with recording() as broken:
+            with clew.run("r"):
+                plain_work()
+                plain_work()
+                before = getattr(broken.recorder, name)
+                setattr(broken.recorder, name, wrong)
+                plain_work()
+                with clew.span("retrieve", index="long enough to be searched"):
+                    seen.append(name)
+                setattr(broken.recorder, name, before)
+            if name != "plain_names":  # that one only makes everything unknown
+                assert broken.recorder.guard.faults, name
+    assert len(seen) == 8
+
+
+# --- signal handlers: what they raise is the program's ---------------------------------------------------------------
+
+
+class TimeIsUp(TimeoutError):  # noqa: N818 - what a time limit is called
+    pass
+
+
+@pytest.mark.parametrize("part", ["write", "clean"])
+def test_an_error_of_a_signal_handler_within_our_call_reaches_the_program(
+    log: Recording, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Also one that looks like a full disk, from inside a Python function that the compiled code calls."""
+
+    def handler(*_: object) -> None:
+        raise TimeIsUp
+
+    owner: JournalWriter | Any = log.recorder.writer if part == "write" else log.recorder
+    real = getattr(owner, part)
+    fire = False
+
+    def interrupted(value: Any) -> Any:
+        nonlocal fire
+        result = real(value)
+        if fire:
+            fire = False
+            signal.raise_signal(signal.SIGUSR1)
+        return result
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with clew.run("r"):
+            clew.event("note", text="long enough to be searched")
+            monkeypatch.setattr(owner, part, interrupted)
+            for act in (one_event, one_span):
+                act()
+                fire = True
+                with pytest.raises(TimeIsUp):
+                    act()
+                assert type(clew.current_span()).__name__ == "NoopSpan"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert log.recorder.guard.faults == 0
+    lines = log.lines()
+    assert len(lines) == len(set(lines)), "a line that the segment took was written again"
+
+
+def one_event() -> None:
+    clew.event("note", text="long enough to be searched")
+
+
+def one_span() -> None:
+    with clew.span("a", text="long enough to be searched"):
+        pass
