@@ -27,7 +27,7 @@ SOURCES := $(shell find src -type f -not -name '*.pyc')
 NATIVE := hatch_build.py $(wildcard src/native/*)
 
 .NOTPARALLEL:
-.PHONY: help demo test check unit wheel bench freeze clean
+.PHONY: help demo test check unit python wheel bench freeze clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -35,10 +35,15 @@ help:
 demo: $(VENV)/.demo-ready
 	$(VENV)/bin/clew run examples/influenza
 
-test: check unit wheel
+test: check unit python wheel
 
 unit: $(VENV)/.dev-ready
 	$(VENV)/bin/python -m pytest $(PYTEST_FLAGS)
+
+# Recording once more without the compiled module: by the Python that is its reference.
+python: $(VENV)/.dev-ready
+	CLEW_COMPILED=false $(VENV)/bin/python -m pytest $(PYTEST_FLAGS) --ignore tests/record/test_compiled.py \
+		tests/record tests/crash/test_reentrancy.py tests/crash/test_kill.py
 
 # From inside the second environment, with -P: neither the checkout nor its src can be imported by accident.
 wheel: $(WHEEL_VENV)/.ready

@@ -45,6 +45,7 @@ one JSON document for programs. Notes and errors go to standard error.
 | `FORCE_COLOR` | colours also where the output is no terminal |
 | `COLUMNS` | how wide the output may be; without it the window's width, and no limit in a pipe |
 | `CLEW_DEBUG` | a fault of Clew itself shows its traceback |
+| `CLEW_COMPILED` | `false` records with Python alone, also where the compiled module was built; `clew config` shows which is at work |
 
 Every [setting](settings.md) has a variable as well.
 

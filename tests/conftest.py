@@ -83,3 +83,4 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if (name.startswith("CLEW_") and name != "CLEW_COMPILED") or name in {"TRACEPARENT", "TRACESTATE"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("CLEW_HOME", str(tmp_path / ".clew"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from clew.config import SETTING_NAMES, load_settings
+from clew.journal.layout import usable_home
 from clew.journal.writer import JournalWriter
 from clew.model.ids import new_run_id, new_span_prefix, new_writer_id
 from clew.model.trace import set_html_drawer
@@ -24,6 +25,7 @@ from clew.record.traced import trace_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from clew.config import Settings
     from clew.model.trace import ExecutionTrace
@@ -46,6 +48,7 @@ class Session:
 
     def __init__(self) -> None:
         self._settings: Settings | None = None
+        self._home: Path | None = None
         self._recorder: Recorder | None = None
         self._lock = threading.RLock()  # a signal handler may begin a run while its thread makes the recorder
 
@@ -63,7 +66,17 @@ class Session:
     def configure(self, settings: Settings) -> None:
         """Use these settings for whatever is recorded from now on."""
         self._settings = settings
-        self._recorder = None
+        self._recorder = self._home = None
+
+    @property
+    def home(self) -> Path:
+        """Where this process records: the setting, or what stands in for it. Told once where that is another place."""
+        if self._home is None:
+            wanted = self.settings.home
+            self._home = home = usable_home(wanted)
+            if home != wanted:
+                _tell(f"clew: {wanted} cannot be written; recording to {home} instead")
+        return self._home
 
     def recorder(self) -> Recorder | None:
         """Return the recorder of this process; None where recording is switched off. Never raises."""
@@ -77,10 +90,11 @@ class Session:
     def _new_recorder(self, settings: Settings) -> Recorder:
         clock = SystemClock()
         ids = SystemIds()
+        home = settings.home if settings.journal == "memory" else self.home
 
         def new_writer() -> JournalWriter:
             return JournalWriter(
-                settings.home,
+                home,
                 clock,
                 ids=ids,
                 mode=settings.journal,
@@ -91,7 +105,7 @@ class Session:
             new_writer,
             ids=ids,
             clock=clock,
-            home=settings.home,
+            home=home,
             capture=settings.capture,
             inline_limit_bytes=settings.inline_limit_bytes,
             max_payload_bytes=settings.max_payload_bytes,
@@ -109,7 +123,7 @@ class Session:
         """Return the trace of a run of this home directory, as far as it is recorded."""
         from clew.store.store import Store  # sqlite is not loaded by a program that only records
 
-        return Store(self.settings.home).trace(run_id)
+        return Store(self.home).trace(run_id)
 
     def start_stream(
         self,
@@ -131,7 +145,7 @@ class Session:
         if self.settings.journal == "memory" and options.enabled:
             report("telemetry is read from the journal, and this one is in memory: nothing is streamed")
             return Pumps()
-        home, writer = self.settings.home, recorder.writer.id
+        home, writer = self.home, recorder.writer.id
         return start_pumps(
             options,
             new_source=lambda: JournalFollower(home, runs={run_id}, own_writer=writer),

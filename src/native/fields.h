@@ -17,7 +17,7 @@ typedef enum {
     WORK_STARTED_NS, WORK_DURATION_NS,
     RUN_RECORDER, RUN_SAMPLED, RUN_TEMPLATES, RUN_EVENTS,
     RECORDER_WRITER, RECORDER_STAMPER, RECORDER_NOW, RECORDER_SPAN_PREFIX, RECORDER_FIRST_SPAN, RECORDER_WRITER_PART,
-    RECORDER_PLAIN_NAMES, RECORDER_CLEAN,
+    RECORDER_PLAIN_NAMES, RECORDER_CLEAN, RECORDER_PENDING,
     WRITER_WRITE, WRITER_NEXT_SEQ,
     STAMPER_MILLISECOND,
     AMBIENT_RUNS, AMBIENT_INHERITED,
@@ -32,6 +32,7 @@ static const struct { const char *type, *name; } FIELD_NAMES[FIELDS] = {
     {"RunScope", "recorder"}, {"RunScope", "sampled"}, {"RunScope", "templates"}, {"RunScope", "events"},
     {"Recorder", "writer"}, {"Recorder", "stamper"}, {"Recorder", "now"}, {"Recorder", "span_prefix"},
     {"Recorder", "first_span"}, {"Recorder", "writer_part"}, {"Recorder", "plain_names"}, {"Recorder", "clean"},
+    {"Recorder", "pending"},
     {"JournalWriter", "write"}, {"JournalWriter", "next_seq"},
     {"Stamper", "millisecond"},
     {"Ambient", "_runs"}, {"Ambient", "inherited"},
@@ -46,7 +47,7 @@ static struct {
     PyObject *enter, *leave, *span, *event, *refused, *contain, *span_doc, *event_doc;
 } py;
 static Py_ssize_t shortest_secret;
-static PyObject *word_info, *word_advance, *word_where;
+static PyObject *word_info, *word_advance, *word_where, *word_metrics;
 
 static PyObject **place_of(PyObject *owner, Field field)
 {

@@ -125,7 +125,31 @@ static PyObject *span_enter(PyObject *span, PyObject *Py_UNUSED(nothing))
     return Py_NewRef(span);
 }
 
-/* Put all of the line of an end. Its `data` is a duration and nothing else. */
+/* What an end says beside the duration: nothing, or metrics alone, which many a span has. */
+static int put_end_data(Line *line, PyObject *extra)
+{
+    if (extra == Py_None)
+        return DONE;
+    PyObject *pending = get(line->recorder, RECORDER_PENDING); /* notes that the Python writes behind such an end */
+    int is_free = pending && PyList_CheckExact(pending) && PyList_GET_SIZE(pending) == 0;
+    Py_XDECREF(pending);
+    if (!is_free)
+        return pending ? UNUSUAL : FAILED;
+    PyObject *metrics = PyDict_CheckExact(extra) && PyDict_GET_SIZE(extra) == 1 ? PyDict_GetItemWithError(extra, word_metrics) : NULL;
+    if (!metrics || !PyDict_CheckExact(metrics))
+        return PyErr_Occurred() ? FAILED : UNUSUAL;
+    if (!PyDict_GET_SIZE(metrics))
+        return DONE;
+    Py_INCREF(metrics);
+    int outcome = PUT(line, ",\"metrics\":");
+    if (outcome == DONE)
+        outcome = put_dict(line, metrics);
+    Py_DECREF(metrics);
+    line->data = line->used;
+    return outcome;
+}
+
+/* Put all of the line of an end. */
 static int put_end(Line *line, PyObject *span, PyObject *tail)
 {
     long long started, number;
@@ -153,10 +177,14 @@ static int write_end(Line *line, PyObject *span)
 {
     TRY(open_line(line, span));
     PyObject *extra = *place_of(span, WORK_EXTRA), *tail = *place_of(span, WORK_TAIL);
-    if (extra != Py_None || !tail || !PyUnicode_CheckExact(tail) || !PyUnicode_GET_LENGTH(tail))
+    if (!extra || !tail || !PyUnicode_CheckExact(tail) || !PyUnicode_GET_LENGTH(tail))
         return UNUSUAL;
     Py_INCREF(tail);
-    int outcome = put_end(line, span, tail);
+    Py_INCREF(extra);
+    int outcome = put_end_data(line, extra);
+    if (outcome == DONE)
+        outcome = put_end(line, span, tail);
+    Py_DECREF(extra);
     Py_DECREF(tail);
     return outcome == DONE ? append(line, "}}\n") : outcome;
 }
@@ -400,7 +428,8 @@ static int prepare(PyObject *Py_UNUSED(module))
     word_info = PyUnicode_InternFromString("INFO");
     word_advance = PyUnicode_InternFromString("advance");
     word_where = PyUnicode_InternFromString("where");
-    return word_info && word_advance && word_where ? 0 : -1;
+    word_metrics = PyUnicode_InternFromString("metrics");
+    return word_info && word_advance && word_where && word_metrics ? 0 : -1;
 }
 
 static PyModuleDef_Slot SLOTS[] = {

@@ -161,21 +161,41 @@ def test_a_limit_below_a_single_line_is_told_with_the_number_of_lost_events(
     assert f"{EVENTS} events are lost".encode() in recorded.err
 
 
-def test_a_home_that_cannot_be_made_is_told_and_changes_nothing(program: Path, tmp_path: Path) -> None:
+def recorded_elsewhere(program: Path, home: Path, state: Path) -> None:
+    """Nothing is lost, it is said where things are, and the commands find them by the home that was asked for."""
+    recorded = run_both(program, home, XDG_STATE_HOME=str(state))
+    (spare,) = (state / "clew").iterdir()
+    assert recorded.err == f"clew: {home} cannot be written; recording to {spare} instead\n".encode()
+    assert losses_add_up(spare) == 0
+    shown = programs.run(
+        programs.clew("show", "latest", "--json"),
+        environ={"CLEW_HOME": str(home), "XDG_STATE_HOME": str(state)},
+    )
+    assert shown.code == 0
+    assert json.loads(shown.out)["lost"] == 0
+    assert str(spare).encode() in shown.err
+
+
+def test_a_home_that_cannot_be_made_is_recorded_elsewhere(program: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    recorded = run_both(program, tmp_path / "file" / ".clew")
-    assert f"{EVENTS} events are lost".encode() in recorded.err
+    recorded_elsewhere(program, tmp_path / "file" / ".clew", tmp_path / "state")
 
 
-def test_a_read_only_disk_is_told_and_changes_nothing(program: Path, tmp_path: Path) -> None:
+def test_a_read_only_disk_is_recorded_elsewhere(program: Path, tmp_path: Path) -> None:
     if not may_mount():
-        test_a_home_that_cannot_be_made_is_told_and_changes_nothing(program, tmp_path)
+        test_a_home_that_cannot_be_made_is_recorded_elsewhere(program, tmp_path)
         return
     with small_disk(tmp_path / "disk", size_kib=1024) as disk:
         make_read_only(disk)
-        recorded = run_both(program, disk / ".clew")
-        assert b"Read-only file system" in recorded.err
-        assert f"{EVENTS} events are lost".encode() in recorded.err
+        recorded_elsewhere(program, disk / ".clew", tmp_path / "state")
+
+
+def test_where_nothing_at_all_can_be_written_that_is_told_and_changes_nothing(
+    program: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    recorded = run_both(program, tmp_path / "file" / ".clew", XDG_STATE_HOME=str(tmp_path / "file" / "state"))
+    assert f"{EVENTS} events are lost".encode() in recorded.err
 
 
 @pytest.mark.parametrize("journal", ["auto", "written"])

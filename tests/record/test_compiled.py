@@ -28,10 +28,6 @@ from clew.record.span import Span
 from clew.testing import FakeClock, Recording, recording
 from tests.record.odd_values import any_text, any_value
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("CLEW_COMPILED") == "false", reason="this pass is about the Python alone"
-)
-
 
 def test_the_compiled_module_was_built_where_there_is_a_compiler() -> None:
     assert hot.IS_COMPILED
@@ -147,7 +143,8 @@ def python_calls(work: Callable[[], object]) -> list[str]:
 
 
 def plain_work() -> None:
-    with clew.span("retrieve", k=3, index="wiki", share=0.5, last=None, ok=True, who="é"):
+    with clew.span("retrieve", k=3, index="wiki", share=0.5, last=None, ok=True, who="é") as span:
+        span.metrics["found"] = 7
         clew.event("found", documents=7)
     clew.event("nothing")
 
@@ -156,8 +153,8 @@ def test_a_plain_span_and_a_plain_event_take_no_python_at_all() -> None:
     with recording(clock=SystemClock()), clew.run("r"):
         plain_work()
         plain_work()
-        # Another millisecond, the first event of a place, and the ring in memory.
-        assert set(python_calls(plain_work)) <= {"advance", "where", "write"}
+        # Another millisecond, the first event of a place, the ring in memory, and what the program itself asked for.
+        assert set(python_calls(plain_work)) <= {"advance", "where", "write", "metrics", "_later", "_more"}
 
 
 def test_without_a_run_nothing_of_ours_is_called() -> None:

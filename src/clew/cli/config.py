@@ -10,6 +10,7 @@ from clew.cli.options import home_option, json_option
 from clew.cli.output import Page, note, print_json
 from clew.cli.table import Cell, Column, print_table
 from clew.config import SETTING_NAMES, load_settings
+from clew.record.hot import IS_COMPILED, compiled_origin
 
 
 @click.command()
@@ -30,6 +31,7 @@ def config(*, as_json: bool, home: Path | None) -> None:
                 name: {"value": getattr(settings, name), "origin": settings.origin(name)}
                 for name in SETTING_NAMES
             }
+            | {"compiled": {"value": IS_COMPILED, "origin": compiled_origin()}}
         )
         return
     rows = []
@@ -37,6 +39,7 @@ def config(*, as_json: bool, home: Path | None) -> None:
         origin = settings.origin(name)
         style = "dim" if origin == "default" else "cyan"
         rows.append([Cell(name), Cell(_shown(getattr(settings, name)), "bold"), Cell(origin, style)])
+    rows.append([Cell("compiled"), Cell(_shown(IS_COMPILED), "bold"), Cell(compiled_origin(), "dim")])
     columns = [
         Column(title="SETTING"),
         Column(title="VALUE", least=12),

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 import click
 
 from clew.cli.moments import parse_moment, parse_span
+from clew.cli.output import note
 from clew.config import load_settings, parse_bytes
 from clew.errors import ConfigError
+from clew.journal.layout import usable_home
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -60,6 +62,12 @@ def home_to_write(home: Path | None) -> Path:
         raise ConfigError(
             f"{settings.home} is not a folder; {settings.origin('home')} says that it is the home"
         )
+    home_in_use = usable_home(settings.home)
+    if home_in_use != settings.home and home_in_use.is_dir():
+        note(
+            f"{settings.home} cannot be written, so its runs are recorded to {home_in_use}; that is used here"
+        )
+        return home_in_use
     return settings.home
 
 

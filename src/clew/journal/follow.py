@@ -19,6 +19,8 @@ _TICK_NS: Final = 50_000_000
 _MOST_BYTES: Final = 4 * 1024 * 1024
 _LOOK_NS: Final = 40_000_000
 """How often to look for new segments: often enough for an event in one to be seen within 100 ms."""
+_FOLDERS_NS: Final = 1_000_000_000
+"""How often to look into the date folders unasked: for segments that were deleted, or copied from elsewhere."""
 _ABOVE: Final = (b'"root_run_id":"', b'"parent_run_id":"')
 
 
@@ -50,12 +52,13 @@ class JournalFollower:
         self._own = own_writer
         self._readers: dict[str, SegmentReader] = {}
         self._known: set[str] = set()
+        self._own_paths: set[str] = set()
         self._given: dict[str, int] = {}
         self._again: dict[str, int] = {}
         self._journal = str(journal_folder(home))
         self._folders: dict[str, int] = {}  # texts: a Path would be made anew for every look
         self._journal_ns = -1
-        self._next_look_ns = 0
+        self._next_look_ns = self._next_folders_ns = 0
         if not from_start:
             self._skip_what_is_there()
 
@@ -105,10 +108,7 @@ class JournalFollower:
         self._again[path] = self._given.pop(path, 0)
 
     def _wants_all(self, path: str) -> bool:
-        if self._runs is None:
-            return True
-        name = segment_name(Path(path).name)
-        return name is not None and name[0] == self._own
+        return self._runs is None or path in self._own_paths
 
     def _of_wanted_runs(self, lines: list[bytes]) -> list[bytes]:
         wanted = []
@@ -123,13 +123,16 @@ class JournalFollower:
         return wanted
 
     def _discover(self) -> None:
-        """Find new segments, looking only into folders that changed."""
-        self._next_look_ns = monotonic_ns() + _LOOK_NS
+        """Find new segments. Who begins one touches the journal's folder, so mostly one look is enough."""
+        now_ns = monotonic_ns()
+        self._next_look_ns = now_ns + _LOOK_NS
         changed_ns = _mtime_ns(self._journal)
-        if changed_ns != self._journal_ns:
-            self._journal_ns = _settled(changed_ns)
-            for found in date_folders(self._home):
-                self._folders.setdefault(str(found), -1)
+        if changed_ns == self._journal_ns and now_ns < self._next_folders_ns:
+            return
+        self._journal_ns = _settled(changed_ns)
+        self._next_folders_ns = now_ns + _FOLDERS_NS
+        for found in date_folders(self._home):
+            self._folders.setdefault(str(found), -1)
         for folder, seen_ns in self._folders.items():
             changed_ns = _mtime_ns(folder)
             if changed_ns == seen_ns:
@@ -141,6 +144,9 @@ class JournalFollower:
             for entry in segments_in(Path(folder)):
                 if entry.path not in self._known:
                     self._known.add(entry.path)
+                    name = segment_name(entry.name)
+                    if name is not None and name[0] == self._own:
+                        self._own_paths.add(entry.path)
                     self._readers[entry.path] = SegmentReader(Path(entry.path), keep_open=True)
 
     def _skip_what_is_there(self) -> None:

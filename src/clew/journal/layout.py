@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clew.errors import JournalError
-from clew.journal.signals import let_through
+from clew.journal.signals import Tolerate, let_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,42 @@ def find_home(start: Path | None = None) -> Path:
         if candidate.is_dir():
             return candidate
     return here / HOME_NAME
+
+
+def usable_home(home: Path) -> Path:
+    """Return the home itself, or the one that stands in for it where this user may write nothing there.
+
+    Recording and reading ask the same question, so that what was recorded is found. Nothing is created; never raises.
+    """
+    try:
+        if _may_write(home):
+            return home
+        spare = _spare_home(home)
+        return spare if _may_write(spare) else home
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # RuntimeError: nobody knows where the user's folder is
+        let_through(error)
+        return home
+
+
+def _may_write(home: Path) -> bool:
+    today = journal_folder(home) / datetime.now(tz=UTC).date().isoformat()
+    for place in (today, *today.parents):
+        if os.path.lexists(place):
+            return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    return False
+
+
+def _spare_home(home: Path) -> Path:
+    """Return a folder of that home's own, below the user's folder for the state of programs."""
+    import hashlib  # only a home that cannot be written needs it
+
+    named = Path(os.environ.get("XDG_STATE_HOME", ""))
+    state = named if named.is_absolute() else Path.home() / ".local" / "state"
+    return state / "clew" / hashlib.blake2b(os.fsencode(home), digest_size=8).hexdigest()
 
 
 def make_home(home: Path) -> None:
@@ -70,6 +106,12 @@ def make_folder(home: Path, folder: Path) -> None:
         # `mkdir(exist_ok=True)` would swallow the `TimeoutError` of a signal handler.
         with contextlib.suppress(FileExistsError):
             (home / missing).mkdir(mode=0o700)
+
+
+def announce_segment(home: Path) -> None:
+    """Touch the journal's folder, which is all that a follower looks at until something is new."""
+    with Tolerate(OSError):
+        os.utime(journal_folder(home))
 
 
 def _for_owner(path: str, flags: int) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.errors import JournalError
-from clew.journal.layout import make_folder, segment_path
+from clew.journal.layout import announce_segment, make_folder, segment_path
 from clew.journal.marks import Header, Seal, encode_mark
 from clew.journal.process import this_process
 from clew.journal.ring import MemoryRing, run_of
@@ -308,6 +308,7 @@ class JournalWriter:
         make_folder(self.home, path.parent)
         self._segment = create_segment(path, self.mode, first_line=encode_mark(self._header(number)))
         self.path, self.number = path, number
+        announce_segment(self.home)
 
     def _restore(self) -> None:
         """Write the segment anew, with all that was appended to it, where somebody deleted it.

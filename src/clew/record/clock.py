@@ -37,6 +37,7 @@ class Stamper:
 
         One tuple, replaced whole, so that another thread never sees half of a change.
         """
+        self._second = (-1, "")
         self.advance(now_ns)
 
     def __call__(self, monotonic_ns: int) -> str:
@@ -51,8 +52,12 @@ class Stamper:
     def advance(self, monotonic_ns: int) -> tuple[int, str]:
         """Make another millisecond the current one."""
         seconds, below = divmod(monotonic_ns + self._offset_ns, 1_000_000_000)
-        date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-        text = f'{{"timestamp":"{date}.{DIGITS[below // _MS]}'
+        second, until_second = self._second
+        if second != seconds:  # a program that records now and then is in another millisecond every time
+            date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+            until_second = f'{{"timestamp":"{date}.'
+            self._second = seconds, until_second
+        text = f"{until_second}{DIGITS[below // _MS]}"
         self.millisecond = current = (monotonic_ns - below % _MS, text)
         return current
 

@@ -23,6 +23,7 @@ from clew.record.work import Work
 
 event, span = happening.event, spans.span
 REFERENCE: Final = (spans.Span.__enter__, spans.Span.__exit__, span, event)
+_SWITCH: Final = "CLEW_COMPILED"
 _OFF: Final = frozenset({"0", "false", "no", "off"})
 
 
@@ -38,10 +39,21 @@ def _contain(place: Scope, error: BaseException) -> None:
     place.run.recorder.caught(error, run_id=place.run.run_id)
 
 
+def _is_unwanted() -> bool:
+    return os.environ.get(_SWITCH, "").strip().lower() in _OFF
+
+
+def compiled_origin() -> str:
+    """Say why the compiled module is at work, or is not."""
+    if IS_COMPILED:
+        return "built when Clew was installed"
+    return f"environment {_SWITCH}" if _is_unwanted() else "not built: no C compiler when Clew was installed"
+
+
 def _install() -> bool:
     """Put the compiled module to work, and say whether there is one that is wanted."""
     global event, span
-    if os.environ.get("CLEW_COMPILED", "").strip().lower() in _OFF:
+    if _is_unwanted():
         return False
     try:
         from clew.record import _hotpath

@@ -81,7 +81,7 @@ class Recorder:
     """
 
     # What the hot path reads has a slot, where its compiled form finds it.
-    __slots__ = ("__dict__", "__weakref__", "clean", "first_span", "now", "plain_names", "span_prefix", "stamper", "writer", "writer_part")  # fmt: skip
+    __slots__ = ("__dict__", "__weakref__", "clean", "first_span", "now", "pending", "plain_names", "span_prefix", "stamper", "writer", "writer_part")  # fmt: skip
 
     def __init__(
         self,
