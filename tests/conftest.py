@@ -24,6 +24,10 @@ settings.load_profile("clew")
 EXTRA_MODULES = {
     "optuna": ("optuna", "scipy", "numpy"),
     "plot": ("matplotlib",),
+    "workflow": ("yaml",),
+    "openai": ("openai",),
+    "anthropic": ("anthropic",),
+    "mcp": ("mcp",),
     "dev": ("build", "jsonpatch", "opentelemetry", "psutil"),
 }
 
