@@ -222,6 +222,18 @@ class Orchestration(msgspec.Struct, frozen=True, kw_only=True):
     emit_signals: bool = False
     publish: str | None = None
     """Where the outputs are written as well, relative to the project."""
+    alias: str | None = None
+    """A name that leads to the latest outputs."""
+
+
+class Problem(NamedTuple):
+    """Something wrong in a project's files."""
+
+    place: Place
+    message: str
+    """One sentence: what is wrong, and what to do or what may have been meant."""
+    is_error: bool = True
+    """False: it runs all the same."""
 
 
 class Project(_Record, frozen=True, kw_only=True):
@@ -240,13 +252,7 @@ class Project(_Record, frozen=True, kw_only=True):
     entrypoints: dict[str, Entrypoint] = {}
     env: dict[str, str] = {}
     orchestration: Orchestration = Orchestration()
-
-
-class Problem(NamedTuple):
-    """Something wrong in a project's files."""
-
-    place: Place
-    message: str
-    """One sentence: what is wrong, and what to do or what may have been meant."""
-    is_error: bool = True
-    """False: it runs all the same."""
+    trident: str | None = None
+    """Version of the Trident format, where the manifest is in it: what its own runner lets pass is a warning then."""
+    warnings: list[Problem] = []
+    """What is doubtful in the files and was found while they were read."""

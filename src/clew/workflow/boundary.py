@@ -1,0 +1,51 @@
+"""The folder of a project as a boundary: what a project names lies below it, whatever links and dots say."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from clew.errors import ProjectError
+
+
+def confined(root: Path, written: str, *, what: str) -> Path:
+    """Return the path below a project's folder that a text names. The file need not exist.
+
+    Args:
+        root: the folder of the project.
+        written: a relative path.
+        what: what the path is, for the message.
+
+    Raises: ProjectError: the path is absolute, leaves the folder by `..` or by a link, or is no path.
+    """
+    if not written.strip() or "\0" in written:
+        raise ProjectError(f"{what} is no path")
+    if (
+        PurePosixPath(written).is_absolute()
+        or PureWindowsPath(written).drive
+        or written.startswith(("~", "\\"))
+    ):
+        raise ProjectError(f"{what} {written!r} is not relative to the project's folder")
+    if ".." in PurePosixPath(written.replace("\\", "/")).parts:
+        raise ProjectError(f"{what} {written!r} leaves the project's folder; it may not contain '..'")
+    try:
+        inside = root.resolve()
+        target = (inside / written).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ProjectError(f"{what} {written!r} cannot be followed: {error}") from None
+    if target != inside and inside not in target.parents:
+        raise ProjectError(f"{what} {written!r} is a link that leaves the project's folder")
+    return inside / written
+
+
+def tool_file(root: Path, module: str) -> Path:
+    """Return the file of a Python tool: `name` is tools/name.py, `a/b` the file a/b.py below the project's folder.
+
+    Raises: ProjectError: the path leaves the folder.
+    """
+    name = module if module.endswith(".py") else f"{module}.py"
+    return confined(root, name if "/" in module else f"tools/{name}", what="the tool's file")
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name can be the name of one file: no separator, no dots alone, nothing that a terminal obeys."""
+    return name.isprintable() and name.strip(". ") != "" and not any(sign in name for sign in "/\\:\0")

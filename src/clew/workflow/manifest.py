@@ -1,0 +1,321 @@
+"""Manifests: found in a folder, read with all their files, and refused with every problem at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from clew.errors import ProjectError
+from clew.workflow.boundary import confined
+from clew.workflow.declarations import read_edge, read_node, read_retry, read_tool
+from clew.workflow.document import Value, read_document, read_text, refusal
+from clew.workflow.project import (
+    AgentNode,
+    AnyNode,
+    Defaults,
+    Edge,
+    Entrypoint,
+    InputNode,
+    Orchestration,
+    OutputNode,
+    Place,
+    Problem,
+    Project,
+    Prompt,
+    PromptNode,
+)
+from clew.workflow.prompts import ENDING, read_prompt
+from clew.workflow.table import Table, listed
+
+MANIFESTS: Final = ("clew.yaml", "agent.tml", "trident.tml", "trident.yaml")
+"""Names of manifests; where a folder has several, the first of these counts."""
+PROMPTS_FOLDER: Final = "prompts"
+
+
+def find_manifest(path: Path) -> Path:
+    """Return the manifest that a path means: the file itself, or the first known name in a folder.
+
+    Raises: ProjectError: there is none.
+    """
+    try:
+        if path.is_dir():
+            for name in MANIFESTS:
+                if (path / name).is_file():
+                    return path / name
+            raise ProjectError(
+                f"there is no workflow in {path}: it has no {listed(MANIFESTS)}; clew init {path} writes one"
+            )
+        if path.exists():
+            return path
+    except (OSError, ValueError) as error:
+        raise ProjectError(f"{str(path)!r} cannot be read: {error}") from None
+    raise ProjectError(f"there is no file or folder {path}")
+
+
+def load_project(path: Path, *, environ: Mapping[str, str]) -> Project:
+    """Read a project: its manifest, prompts and `.env`.
+
+    Args:
+        path: a manifest, or a folder with one.
+        environ: variables that there are; those of `.env` do not override them.
+
+    Returns: the project. What is doubtful, but no error, stands in its `warnings`.
+    Raises: ProjectError: with all errors of all files that were read, a sentence each.
+    """
+    manifest = find_manifest(path)
+    root = manifest.parent.resolve()
+    manifest = root / manifest.name
+    found: list[Problem] = []
+    value = read_document(manifest, found=found)
+    if value is None:
+        if not found:
+            found.append(Problem(Place(manifest, 1), "the file is empty"))
+        raise refusal(found)
+    if not isinstance(value.data, dict):
+        raise refusal([*found, Problem(value.place, "a manifest is a mapping: name, nodes, edges and so on")])
+    project = _Reader(manifest, found, environ).project(
+        Table(value, what="a manifest", found=found, strict="trident" not in value.data)
+    )
+    if any(problem.is_error for problem in found):
+        raise refusal(found)
+    return msgspec.structs.replace(project, warnings=found)
+
+
+class _Reader:
+    """Reads one project."""
+
+    def __init__(self, manifest: Path, found: list[Problem], environ: Mapping[str, str]) -> None:
+        self._manifest = manifest
+        self._root = manifest.parent
+        self._found = found
+        self._environ = environ
+
+    def project(self, table: Table) -> Project:
+        name = table.text("name")
+        if not name:
+            table.wrong(table.place_of("name"), "a manifest needs a 'name'")
+        env = read_env(self._root / ".env", environ=self._environ, found=self._found)
+        self._check_env(table, env)
+        prompts = self._prompts(strict=table.strict)
+        edges = self._edges(table)
+        nodes = self._nodes(table, edges, prompts)
+        project = Project(
+            place=Place(self._manifest, 1),
+            name=name or "",
+            root=self._root,
+            version=table.text("version") or "",
+            description=table.text("description") or "",
+            trident=table.text("trident"),
+            defaults=_defaults(table),
+            nodes=nodes,
+            edges=edges,
+            prompts=prompts,
+            entrypoints=_entrypoints(table),
+            env=env,
+            orchestration=_orchestration(table),
+        )
+        table.ignore("clew")
+        table.finish()
+        return project
+
+    def _check_env(self, table: Table, env: Mapping[str, str]) -> None:
+        """Read what the manifest says about variables of the environment, and say which are not set."""
+        for name, value in table.entries("env"):
+            declared = Table(value, what=f"the variable {name!r}", found=self._found, strict=table.strict)
+            declared.ignore("description", "default")
+            if declared.flag("required") and name not in env and name not in self._environ:
+                message = f"the variable {name} is not set; set it, or write it into .env"
+                table.wrong(value.place, message, is_error=False)
+            declared.finish()
+
+    def _prompts(self, *, strict: bool) -> dict[str, Prompt]:
+        prompts: dict[str, Prompt] = {}
+        try:
+            paths = sorted((self._root / PROMPTS_FOLDER).glob(f"*{ENDING}"))
+        except OSError as error:
+            self._found.append(
+                Problem(Place(self._root / PROMPTS_FOLDER, 1), f"cannot be read: {error.strerror}")
+            )
+            return {}
+        for path in paths:
+            prompt = self._prompt_at(f"{PROMPTS_FOLDER}/{path.name}", strict=strict)
+            if prompt is None:
+                continue
+            if prompt.id in prompts:
+                other = prompts[prompt.id].place.path.name
+                self._found.append(Problem(prompt.place, f"the id {prompt.id!r} is that of {other} already"))
+                continue
+            prompts[prompt.id] = prompt
+        return prompts
+
+    def _prompt_at(self, written: str, *, strict: bool, place: Place | None = None) -> Prompt | None:
+        try:
+            path = confined(self._root, written, what="the prompt")
+        except ProjectError as error:
+            self._found.append(Problem(place or Place(self._root / written, 1), str(error)))
+            return None
+        if place is not None and not path.is_file():
+            self._found.append(Problem(place, f"there is no prompt file {written}"))
+            return None
+        return read_prompt(path, found=self._found, strict=strict)
+
+    def _edges(self, table: Table) -> list[Edge]:
+        edges = [
+            read_edge(name, value, found=self._found, strict=table.strict)
+            for name, value in table.entries("edges")
+        ]
+        return [edge for edge in edges if edge is not None]
+
+    def _nodes(self, table: Table, edges: list[Edge], prompts: dict[str, Prompt]) -> dict[str, AnyNode]:
+        nodes: dict[str, AnyNode] = {}
+        refused = set()  # declared, but of no use: no edge makes another node of that name
+        for section, read in (("nodes", read_node), ("tools", read_tool)):
+            for name, value in table.entries(section):
+                node = read(name, value, found=self._found, strict=table.strict)
+                if not name.strip() or not name.isprintable():
+                    table.wrong(value.place, f"{name!r} is no name of a node")
+                elif name in nodes:
+                    table.wrong(value.place, f"{name!r} is the name of a node already")
+                elif node is None:
+                    refused.add(name)
+                elif isinstance(node, (PromptNode, AgentNode)):
+                    prompt = self._prompt_id(node, prompts, strict=table.strict)
+                    nodes[name] = msgspec.structs.replace(node, prompt=prompt)
+                else:
+                    nodes[name] = node
+            if section == "nodes":
+                self._add_prompt_nodes(nodes, edges, prompts)
+        self._add_ends(nodes, refused, edges, near_names=prompts)
+        return nodes
+
+    def _prompt_id(self, node: PromptNode | AgentNode, prompts: dict[str, Prompt], *, strict: bool) -> str:
+        """Return the id of a node's prompt, which may be named by its file; a file elsewhere is read now."""
+        if node.prompt in prompts or not ("/" in node.prompt or node.prompt.endswith(ENDING)):
+            return node.prompt
+        for prompt in prompts.values():
+            if prompt.place.path == self._root / node.prompt.removeprefix("./"):
+                return prompt.id
+        extra = self._prompt_at(node.prompt, strict=strict, place=node.place)
+        if extra is None:
+            return node.prompt
+        return prompts.setdefault(extra.id, extra).id
+
+    def _add_prompt_nodes(
+        self, nodes: dict[str, AnyNode], edges: Iterable[Edge], prompts: Mapping[str, Prompt]
+    ) -> None:
+        """Add the prompts that only edges name: each is a node of its own name."""
+        for edge in edges:
+            for name in (edge.source, edge.target):
+                if name in prompts and name not in nodes:
+                    nodes[name] = PromptNode(place=prompts[name].place, id=name, prompt=name)
+
+    def _add_ends(
+        self,
+        nodes: dict[str, AnyNode],
+        refused: set[str],
+        edges: Iterable[Edge],
+        *,
+        near_names: Iterable[str],
+    ) -> None:
+        """Add what only edges name: a source becomes an input, a target an output."""
+        known = {*nodes, *near_names}
+        ends: list[tuple[Edge, str, type[InputNode | OutputNode]]] = [
+            *((edge, edge.source, InputNode) for edge in edges),
+            *((edge, edge.target, OutputNode) for edge in edges),
+        ]
+        for edge, name, kind in ends:
+            if name in nodes or name in refused:
+                continue
+            near = difflib.get_close_matches(name, known, n=1)
+            if near:
+                what = "an input" if kind is InputNode else "an output"
+                message = f"no node is called {name!r}, so it becomes {what}; did you mean {near[0]!r}?"
+                self._found.append(Problem(edge.place, message, is_error=False))
+            nodes[name] = kind(place=edge.place, id=name)
+
+
+def read_env(path: Path, *, environ: Mapping[str, str], found: list[Problem]) -> dict[str, str]:
+    """Return the variables of a `.env` file that are not set already. Lines are `NAME=value`, quotes are taken off."""
+    if not path.is_file():
+        return {}
+    text = read_text(path, found=found)
+    variables: dict[str, str] = {}
+    for line in (text or "").split("\n"):
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        name, value = name.strip(), value.strip()
+        if not equals or not name or name.startswith("#") or name in environ:
+            continue
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1]
+        variables[name] = value
+    return variables
+
+
+def _defaults(table: Table) -> Defaults:
+    value = table.value("defaults")
+    if value is None:
+        return Defaults()
+    inner = Table(value, what="defaults", found=table.found, strict=table.strict)
+    on_error = inner.word("on_error", ("finish", "cancel"))
+    defaults = Defaults(
+        model=inner.text("model"),
+        temperature=inner.number("temperature"),
+        max_tokens=inner.whole("max_tokens"),
+        timeout_s=inner.number("timeout_s", above=True),
+        retry=read_retry(inner),
+        concurrency=inner.whole("concurrency") or Defaults().concurrency,
+        on_error="cancel" if on_error == "cancel" else "finish",
+        base_url=inner.text("base_url"),
+        script=inner.text("script"),
+        allow_commands=inner.texts("allow_commands"),
+    )
+    inner.ignore("execution_mode")
+    inner.finish()
+    return defaults
+
+
+def _entrypoints(table: Table) -> dict[str, Entrypoint]:
+    value = table.value("entrypoints")
+    entrypoints: dict[str, Entrypoint] = {}
+    match value:
+        case None:
+            return {}
+        case Value(data=dict() as entries):
+            names = Table(value, what="entrypoints", found=table.found)
+            for name, entry in entries.items():
+                if isinstance(entry.data, dict):
+                    inner = Table(entry, what=f"entrypoint {name!r}", found=table.found, strict=table.strict)
+                    nodes = inner.texts("nodes")
+                    inner.ignore("description")
+                    inner.finish()
+                else:
+                    nodes = names.texts(name)
+                entrypoints[name] = Entrypoint(place=entry.place, id=name, nodes=nodes)
+        case _:
+            for name in table.texts("entrypoints"):
+                entrypoints[name] = Entrypoint(place=value.place, id=name, nodes=[name])
+    return entrypoints
+
+
+def _orchestration(table: Table) -> Orchestration:
+    value = table.value("orchestration")
+    if value is None:
+        return Orchestration()
+    inner = Table(value, what="orchestration", found=table.found, strict=table.strict)
+    emit_signals = inner.flag("emit_signals")
+    if signals := inner.value("signals"):
+        enabled = Table(signals, what="signals", found=table.found, strict=table.strict)
+        emit_signals = enabled.flag("enabled") if emit_signals is None else emit_signals
+    publish, alias = inner.value("publish"), inner.text("alias")
+    path = None
+    if publish is not None and isinstance(publish.data, dict):
+        to = Table(publish, what="publish", found=table.found, strict=table.strict)
+        path, alias = to.text("path"), to.text("alias") or alias
+    elif publish is not None:
+        path = inner.text("publish")
+    inner.finish()
+    return Orchestration(emit_signals=emit_signals is True, publish=path, alias=alias)

@@ -1,0 +1,85 @@
+"""Prompt files: a front matter of YAML between two lines `---`, and the body below it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from clew.workflow.document import Value, parse_document, read_text
+from clew.workflow.fields import read_schema
+from clew.workflow.project import Place, Problem, Prompt, Schema
+from clew.workflow.table import Table
+
+ENDING: Final = ".prompt"
+_FENCE: Final = "---"
+
+
+def read_prompt(path: Path, *, found: list[Problem], strict: bool = True) -> Prompt | None:
+    """Read a prompt file.
+
+    Args:
+        path: the file; its name without the ending is the id of a prompt that has none.
+        found: gets what is wrong.
+        strict: whether unknown keys and types are errors; else they are warnings.
+
+    Returns: None where the file cannot be used at all.
+    """
+    text = read_text(path, found=found)
+    if text is None:
+        return None
+    lines = text.split("\n")
+    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    if lines[first].rstrip() != _FENCE:
+        found.append(Problem(Place(path, first + 1), "a prompt file begins with a line --- above its fields"))
+        return None
+    last = next((index for index in range(first + 1, len(lines)) if lines[index].rstrip() == _FENCE), None)
+    if last is None:
+        found.append(Problem(Place(path, first + 1), "no second line --- ends the fields that begin here"))
+        return None
+    before = len(found)
+    matter = parse_document("\n".join(lines[first + 1 : last]), path, found=found, first_line=first + 2)
+    if matter is None:
+        if len(found) > before:
+            return None
+        matter = Value(Place(path, first + 1), {})
+    return _prompt(matter, "\n".join(lines[last + 1 :]).strip(), found=found, strict=strict)
+
+
+def _prompt(matter: Value, body: str, *, found: list[Problem], strict: bool) -> Prompt:
+    path = matter.place.path
+    table = Table(matter, what="a prompt", found=found, strict=strict)
+    output_format, output = _output(table, found=found, strict=strict)
+    prompt = Prompt(
+        place=Place(path, 1),
+        id=table.text("id") or path.name.removesuffix(ENDING),
+        body=body,
+        name=table.text("name") or "",
+        description=table.text("description") or "",
+        system=table.text("system") or "",
+        model=table.text("model"),
+        temperature=table.number("temperature"),
+        max_tokens=table.whole("max_tokens"),
+        inputs=read_schema(table.value("input"), what="the prompt's input", found=found, strict=strict),
+        format="json" if output_format == "json" else "text",
+        output=output,
+    )
+    table.ignore("version")
+    table.finish()
+    if not body:
+        found.append(Problem(prompt.place, "the prompt has no text below its fields"))
+    return prompt
+
+
+def _output(table: Table, *, found: list[Problem], strict: bool) -> tuple[str, Schema]:
+    written = table.value("output")
+    if written is None:
+        return "text", {}
+    output = Table(written, what="the prompt's output", found=found, strict=strict)
+    schema = read_schema(output.value("schema"), what="the prompt's output", found=found, strict=strict)
+    output_format = output.word("format", ("text", "json"))
+    output.finish()
+    if schema and output_format == "text":
+        output.wrong(
+            written.place, "a prompt whose output is text gives no fields; say format: json", is_error=strict
+        )
+    return output_format or ("json" if schema else "text"), schema
