@@ -97,4 +97,4 @@ freeze: $(VENV)/.dev-ready
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) $(WHEEL_VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WHEEL_VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/clew/record/_hotpath*.so

@@ -24,11 +24,17 @@ class CompiledHotPath(BuildHookInterface[Any]):
         """Compile, and put the module into the package: of the checkout where it is installed from there."""
         self._folder = Path(tempfile.mkdtemp())
         built = self._compile()
+        if version == "editable":
+            suffix = sysconfig.get_config_var("EXT_SUFFIX")
+            Path(self.root, f"src/clew/record/_hotpath{suffix}").unlink(missing_ok=True)
         if built is None:
             self.app.display_warning("clew: no compiled hot path; recording is pure Python here, and slower")
             return
         if version == "editable":
-            shutil.copy(built, Path(self.root, "src/clew/record"))
+            # Never over the old one: programs that run have it mapped.
+            new = Path(self.root, "src/clew/record", f"{built.name}.new")
+            shutil.copy(built, new)
+            new.replace(new.with_suffix(""))
             return
         build_data["pure_python"] = False
         build_data["infer_tag"] = True

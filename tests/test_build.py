@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -56,6 +57,7 @@ def recorded_with(wheel: Path, folder: Path) -> str:
 
 
 @pytest.mark.needs_extra("dev")
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 def test_a_wheel_has_the_compiled_module_and_the_tag_of_its_platform(tmp_path: Path) -> None:
     wheel = build(tmp_path / "dist")
     assert f"-cp{sys.version_info.major}{sys.version_info.minor}-" in wheel.name

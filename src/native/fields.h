@@ -44,7 +44,7 @@ static struct { PyTypeObject *type; Py_ssize_t offset; PyObject *name; } fields[
 static struct {
     PyObject *Span, *Scope, *Work, *RunScope, *Recorder, *JournalWriter, *Stamper, *Ambient;
     PyObject *current, *ambient, *noop, *encode_json, *shortest_secret;
-    PyObject *enter, *leave, *span, *event, *refused, *contain, *span_doc, *event_doc;
+    PyObject *enter, *leave, *span, *event, *refused, *contain, *span_doc, *event_doc, *form;
 } py;
 static Py_ssize_t shortest_secret;
 static PyObject *word_info, *word_advance, *word_where, *word_metrics;
@@ -56,7 +56,7 @@ static PyObject **place_of(PyObject *owner, Field field)
     return (PyObject **)((char *)owner + fields[field].offset);
 }
 
-/* Return a new reference, or NULL with an exception. Also serves objects of tests that only look like ours. */
+/* Return a new reference, or NULL with an exception. Also serves what only looks like one of ours. */
 static PyObject *get(PyObject *owner, Field field)
 {
     PyObject **place = place_of(owner, field);

@@ -53,6 +53,8 @@ static int is_clean(PyObject *recorder, PyObject *text)
 static int put_value(Line *line, PyObject *value)
 {
     if (PyUnicode_CheckExact(value)) {
+        if (PyUnicode_GET_LENGTH(value) > MOST_DATA_BYTES)
+            return UNUSUAL; /* before it is searched, which takes long */
         if (PyUnicode_GET_LENGTH(value) >= shortest_secret)
             TRY(is_clean(line->recorder, value));
         return put_string(line, value);

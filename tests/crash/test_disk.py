@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from clew.journal.layout import stand_in, usable_home
 from clew.store.rows import RunRow
 from clew.store.store import Store
 from tests.crash import programs
@@ -188,6 +189,18 @@ def test_a_read_only_disk_is_recorded_elsewhere(program: Path, tmp_path: Path) -
     with small_disk(tmp_path / "disk", size_kib=1024) as disk:
         make_read_only(disk)
         recorded_elsewhere(program, disk / ".clew", tmp_path / "state")
+
+
+def test_a_stand_in_that_somebody_else_could_write_to_is_not_used(tmp_path: Path) -> None:
+    home = tmp_path / "file" / ".clew"
+    (tmp_path / "file").touch()
+    spare = usable_home(home)
+    assert spare != home
+    spare.mkdir(parents=True)
+    assert usable_home(home) == spare == stand_in(home)
+    spare.chmod(0o777)
+    assert usable_home(home) == home
+    assert stand_in(home) is None
 
 
 def test_where_nothing_at_all_can_be_written_that_is_told_and_changes_nothing(

@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,11 @@ from clew.record.clock import SystemClock
 from clew.record.span import Span
 from clew.testing import FakeClock, Recording, recording
 from tests.record.odd_values import any_text, any_value
+
+pytestmark = pytest.mark.skipif(
+    not hot.IS_COMPILED and shutil.which("cc") is None,
+    reason="there is no C compiler, so there is no compiled module",
+)
 
 
 def test_the_compiled_module_was_built_where_there_is_a_compiler() -> None:
@@ -242,6 +248,59 @@ def test_a_field_that_somebody_broke_is_a_fault_of_ours_and_contained(
             if name != "plain_names":  # that one only makes everything unknown
                 assert broken.recorder.guard.faults, name
     assert len(seen) == 8
+
+
+# The module without the package around it, which would put it to work at once.
+PLAIN_IMPORT = (
+    "import importlib.util, sys, types\n"
+    "for name in ('clew', 'clew.record'):\n"
+    "    spec = importlib.util.find_spec(name)\n"
+    "    made = types.ModuleType(name); made.__path__ = spec.submodule_search_locations\n"
+    "    sys.modules[name] = made\n"
+)
+AGAIN = """
+import sys
+import clew as one
+
+@one.traced
+def double(x):
+    return 2 * x
+
+def import_again():
+    for name in [n for n in sys.modules if n == "clew" or n.startswith("clew.")]:
+        del sys.modules[name]
+    import clew
+    from clew.record import hot
+    assert not hot.IS_COMPILED
+
+def reload():
+    import importlib, clew.record.hot
+    importlib.reload(clew.record.hot)
+
+with one.run("r") as run:
+    with one.span("before", k=1):
+        globals()[sys.argv[1]]()
+    double(1)
+    with one.span("after", k=[1]):
+        one.event("x", k=1)
+print([node.node_id for node in run.trace.nodes], run.trace.lost)
+"""
+
+
+@pytest.mark.parametrize("trouble", ["import_again", "reload"])
+def test_a_second_copy_of_the_package_does_without_and_leaves_the_first_alone(trouble: str) -> None:
+    done = subprocess.run([sys.executable, "-c", AGAIN, trouble], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "['before', 'double', 'after'] 0\n"), done.stderr
+
+
+def test_a_module_of_another_form_is_not_used_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = (
+        "import clew.record._hotpath as h; real = h.install\n"
+        "h.install = lambda **parts: real(**{**parts, 'form': 0})\n"
+        "from clew.record import hot; print(hot.IS_COMPILED, hot.compiled_origin())"
+    )
+    shown = subprocess.check_output([sys.executable, "-c", PLAIN_IMPORT + ask], text=True)
+    assert shown == "False not usable: it was built for another form of the lines, 0 is wanted\n"
 
 
 # --- signal handlers: what they raise is the program's ---------------------------------------------------------------

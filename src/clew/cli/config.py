@@ -10,6 +10,7 @@ from clew.cli.options import home_option, json_option
 from clew.cli.output import Page, note, print_json
 from clew.cli.table import Cell, Column, print_table
 from clew.config import SETTING_NAMES, load_settings
+from clew.journal.layout import usable_home
 from clew.record.hot import IS_COMPILED, compiled_origin
 
 
@@ -23,6 +24,8 @@ def config(*, as_json: bool, home: Path | None) -> None:
     [tool.clew]), which beats the default.
     """
     settings = load_settings({"home": home})
+    if usable_home(settings.home) != settings.home:
+        note(f"{settings.home} cannot be written: {usable_home(settings.home)} stands in for it")
     for complaint in settings.complaints:
         note(complaint.message)
     if as_json:

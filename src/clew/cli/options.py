@@ -13,7 +13,7 @@ from clew.cli.moments import parse_moment, parse_span
 from clew.cli.output import note
 from clew.config import load_settings, parse_bytes
 from clew.errors import ConfigError
-from clew.journal.layout import usable_home
+from clew.journal.layout import journal_folder, stand_in, usable_home
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -45,30 +45,48 @@ def home_to_read(home: Path | None) -> Path:
 
     Raises: ConfigError: the option names no folder, or the project file cannot be read and may name one.
     """
-    place = home_to_write(home)
-    if home is not None and not place.is_dir():
-        raise ConfigError(f"--home: there is no folder {place}")
+    place = _named_home(home)
+    if home is not None:
+        if not place.is_dir():
+            raise ConfigError(f"--home: there is no folder {place}")
+        return place
+    spare = stand_in(place)
+    if usable_home(place) != place and (spare is not None or not journal_folder(place).is_dir()):
+        return _told(place)
+    _refuse_file(place)
+    if spare is not None:
+        note(f"{place} could not be written at times: further runs lie in {spare}; --home shows them")
     return place
 
 
 def home_to_write(home: Path | None) -> Path:
     """Return the home directory like `home_to_read`, where it need not exist yet."""
+    place = _named_home(home)
+    if usable_home(place) != place:
+        return _told(place)
+    _refuse_file(place)
+    return place
+
+
+def _named_home(home: Path | None) -> Path:
     settings = load_settings({"home": home}, strict=False)
     named = settings.origin("home").startswith(("flag", "environment"))
     for complaint in settings.complaints:
         if complaint.setting == "home" or (complaint.setting is None and not named):
             raise ConfigError(complaint.message)
-    if settings.home.exists() and not settings.home.is_dir():
-        raise ConfigError(
-            f"{settings.home} is not a folder; {settings.origin('home')} says that it is the home"
-        )
-    home_in_use = usable_home(settings.home)
-    if home_in_use != settings.home and home_in_use.is_dir():
-        note(
-            f"{settings.home} cannot be written, so its runs are recorded to {home_in_use}; that is used here"
-        )
-        return home_in_use
     return settings.home
+
+
+def _told(place: Path) -> Path:
+    spare = usable_home(place)
+    note(f"{place} cannot be written, so {spare} stands in for it; --home reads what was there before")
+    return spare
+
+
+def _refuse_file(place: Path) -> None:
+    if place.exists() and not place.is_dir():
+        origin = load_settings({}, strict=False).origin("home")
+        raise ConfigError(f"{place} is not a folder; {origin} says that it is the home")
 
 
 def _reader(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -43,15 +44,15 @@ def find_home(start: Path | None = None) -> Path:
 
 
 def usable_home(home: Path) -> Path:
-    """Return the home itself, or the one that stands in for it where this user may write nothing there.
+    """Return the home itself, or its stand-in where this user may write nothing there. Nothing is created; never raises.
 
-    Recording and reading ask the same question, so that what was recorded is found. Nothing is created; never raises.
+    The stand-in is a folder of that home's own, below the user's folder for the state of programs.
     """
     try:
         if _may_write(home):
             return home
-        spare = _spare_home(home)
-        return spare if _may_write(spare) else home
+        spare = _stand_in(home)
+        return spare if _may_write(spare) and _is_own(spare) else home
     except (
         OSError,
         RuntimeError,
@@ -59,6 +60,16 @@ def usable_home(home: Path) -> Path:
     ) as error:  # RuntimeError: nobody knows where the user's folder is
         let_through(error)
         return home
+
+
+def stand_in(home: Path) -> Path | None:
+    """Return the stand-in of a home, if there is one already. Never raises."""
+    try:
+        spare = _stand_in(home)
+        return spare if spare.is_dir() and _is_own(spare) else None
+    except (OSError, RuntimeError, ValueError) as error:
+        let_through(error)
+        return None
 
 
 def _may_write(home: Path) -> bool:
@@ -69,13 +80,22 @@ def _may_write(home: Path) -> bool:
     return False
 
 
-def _spare_home(home: Path) -> Path:
-    """Return a folder of that home's own, below the user's folder for the state of programs."""
+def _is_own(folder: Path) -> bool:
+    """Say whether nobody else can put something there: its name can be guessed."""
+    if not os.path.lexists(folder):
+        return True
+    found = folder.lstat()
+    is_mine = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+    return stat.S_ISDIR(found.st_mode) and is_mine and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _stand_in(home: Path) -> Path:
     import hashlib  # only a home that cannot be written needs it
 
     named = Path(os.environ.get("XDG_STATE_HOME", ""))
     state = named if named.is_absolute() else Path.home() / ".local" / "state"
-    return state / "clew" / hashlib.blake2b(os.fsencode(home), digest_size=8).hexdigest()
+    name = hashlib.blake2b(os.fsencode(os.path.realpath(home)), digest_size=8).hexdigest()
+    return state / "clew" / name
 
 
 def make_home(home: Path) -> None:
@@ -86,13 +106,16 @@ def make_home(home: Path) -> None:
     try:
         if not home.is_dir():
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ignore = home / ".gitignore"
-        if not ignore.exists():
-            with open(ignore, "w", encoding="utf-8", opener=_for_owner) as file:
-                file.write("*\n")
     except OSError as error:
         let_through(error)
         raise JournalError(f"{home} cannot be created: {error.strerror or error}") from error
+    ignore = home / ".gitignore"
+    # Not through a link that somebody else laid there, and no reason to record nothing where it cannot be made.
+    with Tolerate(OSError):
+        if not os.path.lexists(ignore):
+            fd = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write("*\n")
 
 
 def make_folder(home: Path, folder: Path) -> None:
@@ -112,10 +135,6 @@ def announce_segment(home: Path) -> None:
     """Touch the journal's folder, which is all that a follower looks at until something is new."""
     with Tolerate(OSError):
         os.utime(journal_folder(home))
-
-
-def _for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def journal_folder(home: Path) -> Path:

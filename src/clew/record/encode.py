@@ -41,6 +41,8 @@ def quick_fields(values: dict[str, Any], recorder: Quick) -> str | None:
         for value in values.values():
             kind = type(value)
             if kind is str:
+                if len(value) > _QUICK_BYTES:
+                    return None  # before it is searched, which takes long
                 if len(value) >= SHORTEST_SECRET and recorder.clean(value)[1]:
                     return None
             elif kind is float:

@@ -8,7 +8,7 @@ src/native was compiled, it takes over the plain cases, which are nearly all of 
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Any, Final
 
 from clew.journal.writer import JournalWriter
 from clew.record import happening
@@ -23,7 +23,10 @@ from clew.record.work import Work
 
 event, span = happening.event, spans.span
 REFERENCE: Final = (spans.Span.__enter__, spans.Span.__exit__, span, event)
+FORM: Final = 1
+"""Counts up in here and in src/native whenever a line of theirs changes, so that an old module is not used."""
 _SWITCH: Final = "CLEW_COMPILED"
+_obstacle = ""
 _OFF: Final = frozenset({"0", "false", "no", "off"})
 
 
@@ -47,20 +50,33 @@ def compiled_origin() -> str:
     """Say why the compiled module is at work, or is not."""
     if IS_COMPILED:
         return "built when Clew was installed"
-    return f"environment {_SWITCH}" if _is_unwanted() else "not built: no C compiler when Clew was installed"
+    return _obstacle or f"environment {_SWITCH}"
 
 
 def _install() -> bool:
     """Put the compiled module to work, and say whether there is one that is wanted."""
-    global event, span
+    global event, span, _obstacle
     if _is_unwanted():
         return False
     try:
-        from clew.record import _hotpath
-    except ImportError:  # it was not compiled here
+        spans.Span.__enter__, spans.Span.__exit__, span, event = _made()  # type: ignore[method-assign]
+    except ModuleNotFoundError:
+        _obstacle = "not built when Clew was installed"
         return False
-    enter, leave, *_ = REFERENCE
-    made = _hotpath.install(
+    except (
+        Exception
+    ) as error:  # a module of another version or for another Python must not keep anybody from running
+        _obstacle = f"not usable: {error}"
+        return False
+    return True
+
+
+def _made() -> tuple[Any, Any, Any, Any]:
+    from clew.record import _hotpath
+
+    enter, leave, span, event = REFERENCE
+    return _hotpath.install(
+        form=FORM,
         Span=spans.Span,
         Scope=Scope,
         Work=Work,
@@ -83,8 +99,6 @@ def _install() -> bool:
         span_doc=f"span(name, /, *, kind=None, **attributes)\n--\n\n{span.__doc__}",
         event_doc=f"event(name, /, *, level='INFO', node=None, **data)\n--\n\n{event.__doc__}",
     )
-    spans.Span.__enter__, spans.Span.__exit__, span, event = made  # type: ignore[method-assign]
-    return True
 
 
 IS_COMPILED: Final = _install()

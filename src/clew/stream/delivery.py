@@ -17,6 +17,8 @@ FIRST_RETRY_S: Final = 0.05
 LAST_RETRY_S: Final = 5.0
 FEW_LINES: Final = 32
 """Lines in one poll that are no reason to look more often: waking up costs as much as a hundred of them."""
+FEW_INTERVALS: Final = 2
+"""Intervals that a pump sleeps at most where it finds few lines."""
 LARGE_BATCH: Final = 512
 """Lines in one poll that mean that the reader is behind, and should not wait before it reads on."""
 
@@ -160,8 +162,8 @@ class Pace:
             return pause_s
         self._retry_s = FIRST_RETRY_S
         # Where little happens, looking less often is what keeps the stream from being noticed.
-        is_busy = done.taken > FEW_LINES
-        self._idle_s = self._poll_s if is_busy else min(1.5 * self._idle_s, LONGEST_IDLE * self._poll_s)
+        intervals = 1 if done.taken > FEW_LINES else FEW_INTERVALS if done.taken else LONGEST_IDLE
+        self._idle_s = min(1.5 * self._idle_s, intervals * self._poll_s)
         if done.taken >= LARGE_BATCH:
             return 0.0
         return max(self._idle_s - elapsed_s, 0.0 if done.taken else self._poll_s / 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -96,7 +97,8 @@ class Pump:
         if not self._closing.is_set() and self._is_ours():
             self._deadline_s = time.monotonic() + timeout_s
             self._closing.set()
-            self._until_closing.release()
+            with contextlib.suppress(RuntimeError):  # a signal handler closed it in between
+                self._until_closing.release()
 
     def finish_close(self) -> int | None:
         """Wait for what `begin_close` asked for; returns what `close` does."""

@@ -177,7 +177,7 @@ def recording(*, clock: Clock | None = None, ids: Ids | None = None, **settings:
 @contextmanager
 def using(recorder: Recorder | None) -> Iterator[None]:
     """Have the module-level functions use this recorder; with None they are switched off."""
-    before = session._settings, session._recorder
+    before = session._settings, session._recorder, session._home
     runs, inherited = list(ambient._runs), ambient.inherited
     followed = list(propagation._following)
     place = current.set(None)
@@ -191,7 +191,7 @@ def using(recorder: Recorder | None) -> Iterator[None]:
         for scope in propagation._following[:]:
             if scope not in followed:
                 propagation.unfollow(scope)
-        session._settings, session._recorder = before
+        session._settings, session._recorder, session._home = before
         ambient._runs[:], ambient.inherited = runs, inherited
         with contextlib.suppress(ValueError):  # the block may end in another context than it began in
             current.reset(place)

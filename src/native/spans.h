@@ -1,0 +1,217 @@
+/* A span: its beginning and its end. */
+
+#include "values.h"
+
+/* Note an error of ours and let go of it: it ends here, unless the program's signal handler raised it. */
+static int contain(PyObject *place, PyObject *error)
+{
+    PyObject *done = PyObject_CallFunctionObjArgs(py.contain, place, error, NULL);
+    Py_XDECREF(error);
+    Py_XDECREF(done);
+    return done ? DONE : FAILED;
+}
+
+static int make_current(PyObject *place)
+{
+    PyObject *token = PyContextVar_Set(py.current, place);
+    Py_XDECREF(token);
+    return token ? DONE : FAILED;
+}
+
+/* The data of `node_started`, but for its end. */
+static int put_start_data(Line *line, PyObject *span, PyObject *kind)
+{
+    PyObject *attributes = get(span, WORK_ATTRIBUTES);
+    if (!attributes)
+        return FAILED;
+    int outcome = put_text(line, kind);
+    if (outcome == DONE && PyObject_IsTrue(attributes) == 1) {
+        outcome = line->used ? PUT(line, ",\"attributes\":") : PUT(line, "\"attributes\":");
+        if (outcome == DONE)
+            outcome = put_dict(line, attributes);
+    }
+    line->data = line->used;
+    Py_DECREF(attributes);
+    return outcome;
+}
+
+/* Put the span's id, its parent's and the writer, and keep them for the end. */
+static int put_ids(Line *line, PyObject *span, PyObject *parent, long long id)
+{
+    Py_ssize_t start = line->used;
+    TRY(put_field(line, line->recorder, RECORDER_SPAN_PREFIX));
+    TRY(put_number(line, id, 0));
+    TRY(keep_text(line, start, span, SCOPE_SPAN_ID));
+    TRY(PUT(line, "\",\"parent_id\":\""));
+    TRY(put_field(line, parent, SCOPE_SPAN_ID));
+    TRY(put_field(line, line->recorder, RECORDER_WRITER_PART));
+    return keep_text(line, start, span, WORK_IDS);
+}
+
+/* Take a number, and make the span's own id of it. */
+static int put_number_and_ids(Line *line, PyObject *span)
+{
+    long long first, number;
+    TRY(get_number(line->recorder, RECORDER_FIRST_SPAN, &first));
+    TRY(take_number(line, &number));
+    PyObject *parent = get(span, WORK_PARENT);
+    int outcome = parent ? put_ids(line, span, parent, first + number) : FAILED;
+    Py_XDECREF(parent);
+    if (outcome == DONE)
+        outcome = put_number(line, number, 0);
+    return numbered(outcome);
+}
+
+static int write_start_from(Line *line, PyObject *span, PyObject *template)
+{
+    PyObject *start = get(span, WORK_START);
+    Py_XDECREF(start); /* the span still holds it */
+    if (start != Py_None)
+        return start ? UNUSUAL : FAILED;
+    TRY(put_start_data(line, span, PyTuple_GET_ITEM(template, 2)));
+    TRY(read_clock(line));
+    TRY(put_timestamp(line));
+    TRY(put_text(line, PyTuple_GET_ITEM(template, 0)));
+    TRY(put_number_and_ids(line, span));
+    set(span, WORK_TAIL, Py_NewRef(PyTuple_GET_ITEM(template, 1)));
+    set(span, WORK_STARTED_NS, Py_NewRef(line->now));
+    return DONE;
+}
+
+static int write_start(Line *line, PyObject *span)
+{
+    TRY(open_line(line, span));
+    PyObject *name = get(span, WORK_NAME), *templates = get(line->run, RUN_TEMPLATES), *template = NULL;
+    int outcome = FAILED;
+    if (name && templates) {
+        template = PyDict_CheckExact(templates) ? PyDict_GetItemWithError(templates, name) : NULL;
+        outcome = PyErr_Occurred() ? FAILED : UNUSUAL;
+    }
+    if (template && PyTuple_Check(template) && PyTuple_GET_SIZE(template) == 4) {
+        Py_INCREF(template);
+        outcome = write_start_from(line, span, template);
+        Py_DECREF(template);
+    }
+    Py_XDECREF(name);
+    Py_XDECREF(templates);
+    if (outcome != DONE)
+        return outcome;
+    TRY(PUT(line, ",\"data\":{"));
+    return append(line, "}}\n");
+}
+
+static PyObject *span_enter(PyObject *span, PyObject *Py_UNUSED(nothing))
+{
+    Line line;
+    int outcome = write_start(&line, span);
+    close_line(&line);
+    if (outcome == UNUSUAL)
+        return PyObject_CallOneArg(py.enter, span);
+    if (outcome == FAILED) {
+        PyObject *error = take_error();
+        set(span, WORK_TAIL, PyUnicode_FromString("")); /* it has no beginning, so it writes no end */
+        outcome = contain(span, error);
+    }
+    if (outcome == FAILED || make_current(span) == FAILED)
+        return NULL;
+    return Py_NewRef(span);
+}
+
+/* What an end says beside the duration: nothing, or metrics alone, which many a span has. */
+static int put_end_data(Line *line, PyObject *extra)
+{
+    if (extra == Py_None)
+        return DONE;
+    PyObject *pending = get(line->recorder, RECORDER_PENDING); /* notes that the Python writes behind such an end */
+    int is_free = pending && PyList_CheckExact(pending) && PyList_GET_SIZE(pending) == 0;
+    Py_XDECREF(pending);
+    if (!is_free)
+        return pending ? UNUSUAL : FAILED;
+    PyObject *metrics = PyDict_CheckExact(extra) && PyDict_GET_SIZE(extra) == 1 ? PyDict_GetItemWithError(extra, word_metrics) : NULL;
+    if (!metrics || !PyDict_CheckExact(metrics))
+        return PyErr_Occurred() ? FAILED : UNUSUAL;
+    if (!PyDict_GET_SIZE(metrics))
+        return DONE;
+    Py_INCREF(metrics);
+    int outcome = PUT(line, ",\"metrics\":");
+    if (outcome == DONE)
+        outcome = put_dict(line, metrics);
+    Py_DECREF(metrics);
+    line->data = line->used;
+    return outcome;
+}
+
+/* Put all of the line of an end. */
+static int put_end(Line *line, PyObject *span, PyObject *tail)
+{
+    long long started, number;
+    TRY(read_clock(line));
+    TRY(get_number(span, WORK_STARTED_NS, &started));
+    long long took = line->now_ns - started;
+    if (took < 0)
+        return UNUSUAL;
+    TRY(put_timestamp(line));
+    TRY(put_text(line, tail));
+    TRY(put_field(line, span, WORK_IDS));
+    PyObject *duration = PyLong_FromLongLong(took);
+    if (!duration)
+        return FAILED;
+    set(span, WORK_DURATION_NS, duration);
+    TRY(take_number(line, &number));
+    TRY(numbered(put_number(line, number, 0)));
+    TRY(numbered(PUT(line, ",\"data\":{\"duration_ms\":")));
+    TRY(numbered(put_number(line, took / NS_PER_MS, 0)));
+    TRY(numbered(PUT(line, ".")));
+    return numbered(put_number(line, took % NS_PER_MS, 6));
+}
+
+static int write_end(Line *line, PyObject *span)
+{
+    TRY(open_line(line, span));
+    PyObject *extra = *place_of(span, WORK_EXTRA), *tail = *place_of(span, WORK_TAIL);
+    if (!extra || !tail || !PyUnicode_CheckExact(tail) || !PyUnicode_GET_LENGTH(tail))
+        return UNUSUAL;
+    Py_INCREF(tail);
+    Py_INCREF(extra);
+    int outcome = put_end_data(line, extra);
+    if (outcome == DONE)
+        outcome = put_end(line, span, tail);
+    Py_DECREF(extra);
+    Py_DECREF(tail);
+    return outcome == DONE ? append(line, "}}\n") : outcome;
+}
+
+static PyObject *span_leave(PyObject *span, PyObject *const *args, Py_ssize_t count)
+{
+    Line line;
+    int outcome = UNUSUAL;
+    if (count == 3 && args[1] == Py_None) {
+        outcome = write_end(&line, span);
+        close_line(&line);
+    }
+    if (outcome == UNUSUAL) {
+        PyObject *all[4] = {span, count > 0 ? args[0] : NULL, count > 1 ? args[1] : NULL, count > 2 ? args[2] : NULL};
+        if (count <= 3)
+            return PyObject_Vectorcall(py.leave, all, (size_t)count + 1, NULL);
+        return PyErr_Format(PyExc_TypeError, "__exit__() takes 3 arguments, not %zd", count);
+    }
+    if (outcome == FAILED)
+        outcome = contain(span, take_error());
+    /* A generator may be closed from another task, whose place in the run is none of our business. Whatever an error
+       of a signal handler interrupts, the place is left. */
+    PyObject *error = outcome == FAILED ? take_error() : NULL, *here = NULL;
+    if (PyContextVar_Get(py.current, NULL, &here) == 0 && here == span) {
+        PyObject *outer = get(span, WORK_OUTER);
+        if (outer)
+            make_current(outer);
+        Py_XDECREF(outer);
+    }
+    Py_XDECREF(here);
+    if (error) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+    }
+    if (PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
