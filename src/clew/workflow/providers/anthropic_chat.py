@@ -21,6 +21,9 @@ PREFIX: Final = "anthropic/"
 OFFICIAL_URL: Final = "https://api.anthropic.com"
 DEFAULT_MAX_TOKENS: Final = 16_000
 """The API wants a bound, and counts the tokens of thinking against it; only what is used is paid for."""
+VERSION_WITH_TEMPERATURE: Final = "2023-06-01"
+"""Version 2026-10-21 of the API, and the SDK with it, took the parameter away from every model. By the older version
+the models that had it still take it, and the others refuse it in so many words."""
 _CONNECT_S: Final = 10.0
 _FINISH: Final = {
     "end_turn": "stop",
@@ -255,7 +258,8 @@ def request_parameters(
         "messages": _turns(request.messages),
     }
     if request.temperature is not None:
-        parameters["temperature"] = request.temperature
+        parameters["extra_body"] = {"temperature": request.temperature}
+        parameters["extra_headers"] = {"anthropic-version": VERSION_WITH_TEMPERATURE}
     if request.tools:
         parameters["tools"] = [
             {

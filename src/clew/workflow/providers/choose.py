@@ -1,4 +1,4 @@
-"""Finds out whom to ask for a model: `openai/gpt-4o`, `anthropic/claude-sonnet-4-5`, `scripted`."""
+"""Finds out whom to ask for a model: `openai/gpt-4o`, `anthropic/claude-sonnet-5`, `scripted`."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ asks the one does not wait for the other.
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import re
 import time
@@ -13,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
 from clew.errors import ProviderError
-from clew.record.redact import REDACTED, Redactor
+from clew.record.redact import REDACTED, SHORTEST_SECRET, Redactor
 
 FailureKind = Literal[
     "rate_limit",
@@ -84,7 +85,7 @@ def provider_failure(error: Exception, *, model: str, secrets: Sequence[str] = (
     Args:
         error: an error of `openai`, `anthropic`, `httpx2`, or of reading what a server sent.
         model: that was asked, as the manifest calls it.
-        secrets: texts that the message must not have in it, whoever put them there.
+        secrets: texts that the message must not have in it, whoever put them there; placeholders of a few letters stay.
     """
     if isinstance(error, ProviderError):
         return error
@@ -183,7 +184,13 @@ def _kind(names: set[str], status: int | None, said: str) -> FailureKind:
         return "provider" if status == 402 else "bad_request"
     if names & {"APITimeoutError", "TimeoutException", "TimeoutError"}:
         return "timeout"
-    if names & {"JSONDecodeError", "UnicodeDecodeError", "APIResponseValidationError", "DecodingError"}:
+    if names & {
+        "JSONDecodeError",
+        "UnicodeDecodeError",
+        "APIResponseValidationError",
+        "DecodingError",
+        "RecursionError",
+    }:
         return "bad_answer"
     if names & {
         "APIConnectionError",
@@ -210,15 +217,24 @@ def _inner(body: object) -> Mapping[str, Any]:
 def _reason(error: Exception, body: Mapping[str, Any], secrets: Sequence[str]) -> str:
     text = body.get("message")
     if not isinstance(text, str) or not text:
-        cause = error.__cause__ if type(error).__name__ == "APIConnectionError" else None
-        text = str(cause or error) or type(error).__name__
+        text = _unstructured(error)
     if text.lstrip().startswith("<"):
         text = "it sent a page instead"  # of a proxy in between
     text = " ".join(text.split())
     for secret in secrets:
-        if secret:
+        if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, REDACTED)
     text, _ = _REDACTOR.clean(_MASKED_KEY.sub(REDACTED, text))
     if len(text) > _MOST_CHARACTERS:
         text = text[: _MOST_CHARACTERS - 1] + "…"
     return text.rstrip(". ")
+
+
+def _unstructured(error: Exception) -> str:
+    """Return what is known of a failure that the provider did not put into the form of its errors."""
+    with contextlib.suppress(Exception):  # of a stream there may be no text
+        text = getattr(error, "response").text  # noqa: B009 - no SDK is known here
+        if isinstance(text, str) and text.strip():
+            return text
+    cause = error.__cause__ if type(error).__name__ == "APIConnectionError" else None
+    return str(cause or error) or type(error).__name__
