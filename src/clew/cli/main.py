@@ -38,7 +38,10 @@ COMMANDS: Final = {
     "run": Place(
         "clew.cli.run",
         "run",
-        "Run TARGET and record it: a script, a directory with __main__.py, or module:function.",
+        "Run TARGET and record it: a script, a directory, module:function, or a workflow project.",
+    ),
+    "replay": Place(
+        "clew.cli.replay", "replay", "Execute a workflow again, with the answers of its models and tools."
     ),
     "runs": Place("clew.cli.runs", "runs", "List runs, newest first."),
     "show": Place(
@@ -48,6 +51,11 @@ COMMANDS: Final = {
         "clew.cli.tail", "tail", "Print the events of a run, or of all runs, and follow them live."
     ),
     "timeline": Place("clew.cli.timeline", "timeline", "Draw when each step of a run ran."),
+    "diff": Place(
+        "clew.cli.diff",
+        "diff",
+        "Compare two runs: where NEW first did something else than OLD, and what it cost.",
+    ),
     "export": Place("clew.cli.export", "export", "Write a run in a format that other programs read."),
     "import": Place("clew.cli.import_", "import_", "Read runs that other systems recorded into the journal."),
     "doctor": Place("clew.cli.doctor", "doctor", "Check the journal, and repair what can be repaired."),

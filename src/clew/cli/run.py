@@ -13,6 +13,16 @@ import click
 import msgspec
 
 from clew.cli.output import note
+from clew.cli.run_project import (
+    is_project,
+    leave,
+    prepare,
+    project_options,
+    refuse_project_options,
+    result_text,
+    take_project_options,
+    write_artifacts,
+)
 from clew.cli.target import Target, find_target
 from clew.config import load_settings
 from clew.errors import ConfigError, TargetError, UsageError
@@ -42,7 +52,7 @@ class RunCommand(click.Command):
         """Look which target is meant before the arguments are shared out."""
         values, _, _ = self.make_parser(ctx).parse_args(list(args))
         target = values.get("target")
-        if isinstance(target, str) and not Path(target).exists():
+        if isinstance(target, str) and (not Path(target).exists() or is_project(target)):
             ctx.allow_interspersed_args = True
             ctx.ignore_unknown_options = False
         return super().parse_args(ctx, args)
@@ -59,8 +69,9 @@ class RunCommand(click.Command):
     "--input",
     "input_json",
     metavar="JSON",
-    help="Input of module:function: an object of keywords, a list of arguments, or one value.",
+    help="Input of module:function or of a project: an object of keywords, a list of arguments, or one value.",
 )
+@project_options
 @click.option("--name", help="What to call the run; the target's name by default.")
 @click.option(
     "--telemetry/--no-telemetry",
@@ -99,11 +110,15 @@ class RunCommand(click.Command):
     help="Where the journal lies, instead of the nearest .clew folder.",
 )
 def run(target: str, args: tuple[str, ...], input_json: str | None, name: str | None, **flags: Any) -> None:
-    """Run TARGET and record it: a script, a directory with __main__.py, or module:function.
+    """Run TARGET and record it: a script, a directory with __main__.py, module:function, or a workflow project.
 
     Everything after TARGET belongs to the script. Its exit code, its signals and its standard output are what they
-    are without clew.
+    are without clew. A project is a folder with clew.yaml or a .tml file; its result is all that standard output gets.
     """
+    if is_project(target):
+        _run_project(target, args, _input(input_json), name=name, flags=flags)
+        return
+    refuse_project_options(flags)
     settings = _settings(flags)
     found = find_target(target, args, given_input=_input(input_json))
     options = _stream_options(settings)
@@ -112,6 +127,50 @@ def run(target: str, args: tuple[str, ...], input_json: str | None, name: str | 
         note(complaint.message)
     session.configure(settings)
     _run(found, args, name=name or found.name, options=options)
+
+
+def _run_project(
+    target: str, args: Sequence[str], given: object, *, name: str | None, flags: dict[str, Any]
+) -> None:
+    if args:
+        raise UsageError(
+            f"a project takes no arguments, but there is {args[0]!r}; give its input with -i JSON"
+        )
+    own = take_project_options(flags)
+    settings = _settings(flags)
+    if settings.origin("capture") == "default":  # to go on with a run, its payloads are needed whole
+        settings = msgspec.structs.replace(settings, capture="full")
+    form = own["output"]
+    options = _stream_options(settings, stdout_is_free=form is None)
+    event_filter_of(options)
+    for complaint in settings.complaints:
+        note(complaint.message)
+    session.configure(settings)
+    prepared = prepare(target, given, own)
+    if name is not None:
+        prepared.run.name = name
+    run_id = prepared.run.run_id
+    from clew.workflow.tools.output import quiet_stdout
+
+    pumps = session.start_stream(run_id, options, report=note)
+    failure: Exception | None = None
+    outputs: dict[str, Any] = {}
+    pid = os.getpid()
+    with quiet_stdout():
+        try:
+            outputs = prepared.execute()
+        except KeyboardInterrupt:
+            raise ProgramInterrupted from None
+        except Exception as error:
+            failure = error
+        finally:
+            _finish(pumps, pid=pid)
+    if own["artifacts"] is not None:
+        write_artifacts(run_id, own["artifacts"])
+    if failure is not None:
+        leave(failure, run_id=run_id, form=form)
+    if form is not None or "stdout" not in options.to or not options.enabled:
+        click.echo(result_text(outputs, form))
 
 
 def _settings(flags: dict[str, Any]) -> Settings:
@@ -125,11 +184,11 @@ def _settings(flags: dict[str, Any]) -> Settings:
     return settings
 
 
-def _stream_options(settings: Settings) -> StreamOptions:
+def _stream_options(settings: Settings, *, stdout_is_free: bool = False) -> StreamOptions:
     """Standard output is the program's own, or carries the result: the stream goes there only when told to."""
     to: tuple[str, ...] = ("stdout",) if settings.telemetry_stdout else ()
     if not to and settings.telemetry_file is None:
-        to = ("stderr",)
+        to = ("stdout",) if stdout_is_free else ("stderr",)
     return StreamOptions(
         enabled=settings.telemetry and settings.enabled,
         format=settings.telemetry_format,

@@ -1,0 +1,183 @@
+"""The live view of a workflow: a tree of its nodes that is drawn anew as events come in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from clew.model.events import Event, decode_event
+from clew.view.durations import format_count, format_duration
+
+MARKS: Final = {
+    "running": ("●", "cyan"),
+    "completed": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "skipped": ("–", "dim"),
+}
+_LAST_LINES: Final = 4
+_FRAMES_A_SECOND: Final = 8
+_KEPT_FOR_OTHERS: Final = 8
+"""Lines of the window that the tree leaves: to the head, the last lines, and the prompt below."""
+_ENDS: Final = {"node_completed": "completed", "node_failed": "failed"}
+
+
+@dataclass
+class _Node:
+    """One node as it stands: of a node that ran several times, the latest execution."""
+
+    name: str
+    kind: str
+    depth: int
+    state: str = "running"
+    began_s: float = field(default_factory=time.monotonic)
+    took_ns: int | None = None
+    times: int = 0
+    tokens: int | None = None
+    cost_usd: float | None = None
+    turn: int | None = None
+    said: str = ""
+
+
+class LiveTree:
+    """A sink that draws on a terminal. Called from one thread; `close` takes the drawing away."""
+
+    def __init__(self, console: Console, *, name: str) -> None:
+        self._name = name
+        self._began_s = time.monotonic()
+        self._nodes: dict[tuple[str, str], _Node] = {}
+        self._depths: dict[str, int] = {}
+        self._last: list[tuple[str, str]] = []
+        self._lock = threading.Lock()  # rich draws from a thread of its own
+        self._console = console
+        self._live = Live(
+            console=console,
+            get_renderable=self.drawing,
+            refresh_per_second=_FRAMES_A_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=True,
+        )
+        self._live.start()
+
+    def write(self, lines: Sequence[bytes], /) -> None:
+        """Take events in."""
+        with self._lock:
+            for line in lines:
+                event = decode_event(line)
+                if event is not None:
+                    self._take(event)
+
+    def close(self, *, timeout_s: float) -> None:  # noqa: ARG002 - nothing here waits
+        """Draw no more."""
+        self._live.stop()
+
+    def drawing(self) -> Group:
+        """Return the view as it stands."""
+        with self._lock:
+            nodes = list(self._nodes.values())
+            last = list(self._last)
+        done = sum(node.state in {"completed", "skipped"} for node in nodes)
+        head = Text.assemble(
+            (self._name, "bold"),
+            f"  {done} of {len(nodes)} nodes done  ",
+            (format_duration(round((time.monotonic() - self._began_s) * 1e9)), "dim"),
+        )
+        return Group(
+            head, _table(self._that_fit(nodes)), *[Text(text, style, no_wrap=True) for text, style in last]
+        )
+
+    def _that_fit(self, nodes: list[_Node]) -> list[_Node]:
+        """Leave out what ended well first, where the window is too low for all."""
+        room = max(3, self._console.height - _KEPT_FOR_OTHERS)
+        if len(nodes) <= room:
+            return nodes
+        quiet = [node for node in nodes if node.state in {"completed", "skipped"}]
+        leave = {id(node) for node in quiet[: len(nodes) - room]}
+        return [node for node in nodes if id(node) not in leave][-room:]
+
+    def _take(self, event: Event) -> None:
+        data = event.values()
+        if event.event == "workflow_started":
+            self._depths[event.run_id] = int(data.get("depth") or 0)
+        if event.level in {"WARNING", "ERROR"} or event.event in {
+            "signal_received",
+            "run_resumed",
+            "decision_made",
+        }:
+            self._say(event, data)
+        if event.node_id is None:
+            return
+        key = (
+            event.run_id if self._depths.get(event.run_id, 0) == 0 else f"{self._depths[event.run_id]}",
+            event.node_id,
+        )
+        node = self._nodes.get(key)
+        if event.event in {"node_started", "node_skipped"}:
+            if node is None:
+                depth = self._depths.get(event.run_id, 0)
+                node = self._nodes[key] = _Node(event.node_id, str(data.get("type") or ""), depth)
+            node.began_s, node.took_ns, node.turn, node.said = time.monotonic(), None, None, ""
+            node.state = "running" if event.event == "node_started" else "skipped"
+            node.times += event.event == "node_started"
+            if node.state == "skipped":
+                node.said = str(data.get("condition") or data.get("reason") or "")
+        elif node is not None:
+            _update(node, event.event, data)
+
+    def _say(self, event: Event, data: dict[str, Any]) -> None:
+        text = str(data.get("error") or data.get("reason") or "").split("\n", 1)[0]
+        style = {"ERROR": "red", "WARNING": "yellow"}.get(event.level, "")
+        self._last = [*self._last, (f"{event.event} {event.node_id or ''} {text}".strip(), style)][
+            -_LAST_LINES:
+        ]
+
+
+def _update(node: _Node, name: str, data: dict[str, Any]) -> None:
+    if name in _ENDS:
+        node.state = _ENDS[name]
+        node.took_ns = round(float(data.get("duration_ms") or 0) * 1e6)
+        node.said = str(data.get("error") or "").split("\n", 1)[0]
+    elif name == "token_usage":
+        used = int(data.get("input_tokens") or 0) + int(data.get("output_tokens") or 0)
+        node.tokens = (node.tokens or 0) + used
+    elif name == "cost_incurred" and data.get("cost_usd") is not None:
+        node.cost_usd = (node.cost_usd or 0.0) + float(data["cost_usd"])
+    elif name == "agent_turn_started":
+        node.turn = data.get("turn_number")
+    elif name == "agent_tool_called":
+        node.said = f"called {data.get('tool_name')}"
+    elif name == "branch_iteration":
+        node.said = f"round {int(data.get('iteration') or 0) + 1} of at most {data.get('max_iterations')}"
+
+
+def _table(nodes: Sequence[_Node]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    for _ in range(3):
+        table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
+    for node in nodes:
+        mark, style = MARKS[node.state]
+        took_ns = node.took_ns
+        if node.state == "running":
+            took_ns = round((time.monotonic() - node.began_s) * 1e9)
+        name = Text.assemble("  " * node.depth, (mark, style), f" {node.name}", (f"  {node.kind}", "dim"))
+        if node.times > 1:
+            name.append(f"  ×{node.times}", "dim")
+        turn = "" if node.turn is None else f"turn {node.turn}  "
+        table.add_row(
+            name,
+            "" if node.state == "skipped" else format_duration(took_ns),
+            "" if node.tokens is None else f"{format_count(node.tokens)} tok",
+            "" if node.cost_usd is None else f"${node.cost_usd:.4f}",
+            Text(f"{turn}{node.said}"),
+        )
+    return table

@@ -1,0 +1,253 @@
+"""`clew run PROJECT`: run a workflow project; standard output carries its result and nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+import click
+import msgspec
+
+from clew.cli.output import note
+from clew.errors import NodeError, ProviderError, SignalTimeoutError, UsageError
+from clew.session import session
+
+if TYPE_CHECKING:
+    from clew.workflow.project import Project
+    from clew.workflow.runner import ProjectRun, RunOptions
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+MANIFESTS: Final = ("clew.yaml", "clew.yml", "agent.tml", "trident.tml", "trident.yaml")
+FAILED, PROVIDER, SIGNAL = 1, 3, 4
+_OPTIONS: Final[tuple[tuple[tuple[str, ...], dict[str, Any]], ...]] = (
+    (("-f", "--input-file"), {"type": click.Path(path_type=Path), "metavar": "FILE", "help": "Input from a JSON file."}),
+    (("-e", "--entrypoint"), {"metavar": "NODE", "help": "Run only what this entrypoint or node leads to."}),
+    (("-o", "--output"), {"type": click.Choice(["json", "text", "pretty"]), "help": "How the result is printed (pretty)."}),
+    (("--dry-run",), {"is_flag": True, "help": "Answer for the models from the schemas; run everything else."}),
+    (("--resume",), {"metavar": "RUN", "help": "Go on with an interrupted or failed run."}),
+    (("--start-from",), {"metavar": "NODE", "help": "With --resume: run this node and all behind it again."}),
+    (("--until",), {"metavar": "NODE", "help": "Stop behind this node."}),
+    (("--input-from",), {"metavar": "RUN|FILE", "help": "Input from the outputs of a run, or from a JSON file."}),
+    (("--wait-for",), {"multiple": True, "metavar": "SIGNAL", "help": "Wait for WORKFLOW.completed or a file first."}),
+    (("--timeout",), {"type": float, "default": 300.0, "metavar": "S", "help": "How long to wait for signals (300)."}),
+    (("--emit-signal",), {"is_flag": True, "help": "Tell others: started, completed, failed, ready."}),
+    (("--param",), {"multiple": True, "metavar": "NODE.FIELD=VALUE", "help": "Change a node for this run."}),
+    (("--artifacts",), {"type": click.Path(path_type=Path), "metavar": "DIR", "help": "Write trace.json and its like."}),
+)  # fmt: skip
+
+
+def project_options(function: _F) -> _F:
+    """Add the options that only projects have."""
+    for names, settings in reversed(_OPTIONS):
+        function = click.option(*names, **settings)(function)
+    return function
+
+
+def is_project(target: str) -> bool:
+    """Say whether a target is a workflow project: a folder with a manifest, or a manifest."""
+    path = Path(target)
+    if path.is_dir():
+        return any((path / name).is_file() for name in MANIFESTS)
+    return path.is_file() and (
+        path.suffix == ".tml" or path.name in MANIFESTS or path.suffix in {".yaml", ".yml"}
+    )
+
+
+def take_project_options(flags: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of projects out of all options, and return them."""
+    return {field: flags.pop(field) for field in map(_field, _OPTIONS)}
+
+
+def refuse_project_options(flags: dict[str, Any]) -> None:
+    """Take the options of projects away.
+
+    Raises: UsageError: one was given, but the target is no project.
+    """
+    given = take_project_options(flags)
+    for option in _OPTIONS:
+        names, settings = option
+        if given[_field(option)] not in (None, False, (), settings.get("default")):  # noqa: PLR6201 - a list is no key
+            raise UsageError(f"{names[-1]} is for workflow projects; the target is none")
+
+
+def _field(option: tuple[tuple[str, ...], dict[str, Any]]) -> str:
+    return option[0][-1].lstrip("-").replace("-", "_")
+
+
+def prepare(target: str, given_input: object, flags: dict[str, Any]) -> ProjectRun:
+    """Read the project and make its run.
+
+    Raises: UsageError, ProjectError: what is wrong with the project or the options.
+    """
+    from clew.workflow.changes import read_assignment, with_param
+
+    project = read_project(Path(target))
+    for text in flags["param"]:
+        project = with_param(project, *read_assignment(text, option="--param"))
+    return run_of(project, _options(given_input, flags), dry_run=flags["dry_run"])
+
+
+def read_project(path: Path) -> Project:
+    """Read a project and look whether it can run; what is only doubtful is told.
+
+    Raises: ProjectError, with all that is wrong.
+    """
+    from clew.workflow.document import refusal, sentence
+    from clew.workflow.manifest import load_project
+    from clew.workflow.validate import problems
+
+    project = load_project(path, environ=os.environ)
+    found = problems(project, environ=os.environ)
+    if any(problem.is_error for problem in found):
+        raise refusal(found)
+    for problem in found:
+        note(sentence(problem))
+    for name, value in project.env.items():
+        os.environ.setdefault(name, value)
+    return project
+
+
+def run_of(project: Project, options: RunOptions, *, dry_run: bool = False) -> ProjectRun:
+    """Make the run of a project, with what this process records to.
+
+    Raises: UsageError.
+    """
+    from clew.workflow.runner import ProjectRun, Surroundings
+
+    surroundings = Surroundings(
+        recorder=session.recorder(),
+        home=session.home,
+        environ=os.environ,
+        models=_models(dry_run=dry_run),
+        spawn=_spawn,
+        told=note,
+    )
+    return ProjectRun(project, options, surroundings)
+
+
+def _models(*, dry_run: bool) -> Callable[[Project], Any]:
+    def open_for(project: Project) -> Any:
+        from clew.workflow.providers.choose import open_models
+
+        defaults = project.defaults
+        script = None if defaults.script is None else project.root / defaults.script
+        return open_models(environ=os.environ, base_url=defaults.base_url, script=script, dry_run=dry_run)
+
+    return open_for
+
+
+def _options(given_input: object, flags: dict[str, Any]) -> RunOptions:
+    from clew.store.store import Store
+    from clew.workflow.runner import RunOptions
+
+    store = Store(session.home)
+    resume = flags["resume"]
+    return RunOptions(
+        inputs=_inputs(given_input, flags, store=store),
+        entrypoint=flags["entrypoint"],
+        until=flags["until"],
+        start_from=flags["start_from"],
+        resume=None if resume is None else store.resolve(resume),
+        dry_run=flags["dry_run"],
+        wait_for=list(flags["wait_for"]),
+        wait_timeout_s=flags["timeout"],
+        emit_signals=flags["emit_signal"],
+    )
+
+
+def _inputs(given: object, flags: dict[str, Any], *, store: Any) -> dict[str, Any]:
+    named = [name for name in ("input_file", "input_from") if flags[name] is not None]
+    if given is not msgspec.UNSET:
+        named.append("input")
+    if len(named) > 1:
+        shown = " and ".join(f"--{name.replace('_', '-')}" for name in named)
+        raise UsageError(f"{shown} contradict each other; give the input once")
+    found: object = {} if given is msgspec.UNSET else given
+    if flags["input_file"] is not None:
+        found = read_json(flags["input_file"], option="-f")
+    elif flags["input_from"] is not None:
+        text = flags["input_from"]
+        if Path(text).is_file():
+            found = read_json(Path(text), option="--input-from")
+        else:
+            trace = store.trace(store.resolve(text))
+            found = trace.outputs
+            if isinstance(found, dict) and found and all(isinstance(value, dict) for value in found.values()):
+                found = {name: value for values in found.values() for name, value in values.items()}
+    if not isinstance(found, dict):
+        raise UsageError("the input of a workflow is a JSON object")
+    return found
+
+
+def read_json(path: Path, *, option: str) -> object:
+    """Read a JSON file. Raises: UsageError."""
+    try:
+        return msgspec.json.decode(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{option}: {path} cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{option}: {path} is not JSON: {error}") from None
+
+
+def _spawn(path: Path, inputs: dict[str, Any]) -> int:
+    """Start a workflow that goes on by itself; its run is a child of this one."""
+    given = msgspec.json.encode(inputs, enc_hook=str).decode()
+    command = [sys.executable, "-m", "clew.cli.main", "run", str(path), "-i", given]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True).pid
+
+
+def write_artifacts(run_id: str | None, folder: Path) -> None:
+    """Write the run's files in the shapes of the original."""
+    if run_id is None:
+        note("--artifacts: nothing was recorded (CLEW_ENABLED=false), so there is nothing to write")
+        return
+    from clew.export.trident import write_directory
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_directory(session.read_trace(run_id), folder)
+    except OSError as error:
+        note(f"--artifacts: {folder} cannot be written: {error.strerror or error}")
+
+
+def result_text(outputs: dict[str, Any], form: str | None) -> str:
+    """Return what standard output gets."""
+    if form == "json":
+        return msgspec.json.encode({"success": True, "outputs": outputs}, enc_hook=str).decode()
+    if form == "text":
+        values = [v for o in outputs.values() for v in (o.values() if isinstance(o, dict) else [o])]
+        return "\n".join(v if isinstance(v, str) else _json(v) for v in values)
+    return msgspec.json.format(_json(outputs), indent=2)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode()
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code of a failure."""
+    if isinstance(error, SignalTimeoutError):
+        return SIGNAL
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ProviderError):
+            return PROVIDER
+        cause = cause.__cause__
+    return FAILED
+
+
+def leave(error: Exception, *, run_id: str | None, form: str | None) -> NoReturn:
+    """Say what failed and what to do, and end."""
+    if form == "json":
+        told = {"message": str(error), "node_id": error.node_id if isinstance(error, NodeError) else None}
+        click.echo(_json({"success": False, "outputs": {}, "error": told}))
+    note(str(error))
+    if run_id is not None:
+        short = run_id[:12]
+        note(f"see: clew show {short}; go on with: --resume {short}")
+    raise SystemExit(exit_code(error))

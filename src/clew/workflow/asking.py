@@ -1,0 +1,204 @@
+"""Prompts and agents: a request is made of a prompt and its inputs, and every answer is recorded with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from clew.errors import ProviderError, WorkflowError
+from clew.model.digest import digest
+from clew.model.usage import Usage, total_usage
+from clew.record.context import current
+from clew.record.hot import event
+from clew.record.span import Span
+from clew.workflow.chat import CallPlace, ChatAnswer, ChatModel, ChatRequest, Message
+from clew.workflow.project import AgentNode, Prompt, PromptNode
+from clew.workflow.services import Executing
+from clew.workflow.shape import complaint, json_schema, with_defaults
+from clew.workflow.template import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+ANSWERED = "model_answered"
+"""The event that holds a request and its answer: what a replay answers from."""
+_canonical = msgspec.json.Encoder(order="deterministic")
+
+
+def request_hash(request: ChatRequest) -> str:
+    """Return the hash by which a replay finds the answer to a request: equal requests have equal ones."""
+    return digest(_canonical.encode(request))
+
+
+class Asking:
+    """The model as one node sees it: every answer is recorded in the node, and what it cost is added up."""
+
+    def __init__(self, execution: Executing, node: PromptNode | AgentNode) -> None:
+        self._execution = execution
+        self._node = node
+        self._usages: list[Usage | None] = []
+        self._costs: list[float | None] = []
+
+    async def answer(
+        self, request: ChatRequest, *, place: CallPlace, on_text: Callable[[str], None] | None = None
+    ) -> ChatAnswer:
+        """Ask the model. Raises: ProviderError, ReplayError."""
+        services = self._execution.services
+        listen = services.on_text
+        if listen is not None and on_text is None:
+            node_id = place.node_id
+
+            def on_text(text: str) -> None:
+                listen(node_id, text)
+
+        answer = await services.models.answer(request, place=place, on_text=on_text)
+        self._note(request, answer, place=place)
+        return answer
+
+    async def close(self) -> None:
+        """Do nothing: the model is everybody's."""
+
+    def _note(self, request: ChatRequest, answer: ChatAnswer, *, place: CallPlace) -> None:
+        event(
+            ANSWERED,
+            request_hash=request_hash(request),
+            turn=place.turn,
+            request=msgspec.to_builtins(request),
+            answer=msgspec.to_builtins(answer),
+        )
+        usage = answer.usage
+        if usage is not None:
+            event("token_usage", model=answer.model, **msgspec.to_builtins(usage))
+        if answer.cost_usd is not None:
+            event("cost_incurred", cost_usd=answer.cost_usd, model=answer.model)
+        self._usages.append(usage)
+        self._costs.append(answer.cost_usd)
+        if answer.source is None or answer.cost_usd is not None:
+            self._execution.spend(answer.cost_usd)
+        span = current.get()
+        if isinstance(span, Span):
+            total = total_usage(self._usages)
+            told = {} if total is None else msgspec.to_builtins(total)
+            cost = None if None in self._costs else sum(cost for cost in self._costs if cost is not None)
+            span.usage(**told, cost_usd=cost, model=answer.model)
+            if answer.source is not None:
+                span.set(source=answer.source)
+
+
+def first_request(execution: Executing, node: PromptNode | AgentNode, inputs: dict[str, Any]) -> ChatRequest:
+    """Make the request of a prompt, its settings and its inputs.
+
+    Raises: WorkflowError: a variable has no value, or no model is named.
+    """
+    project = execution.project
+    prompt, defaults = project.prompts[node.prompt], project.defaults
+    values = with_defaults(inputs, prompt.inputs)
+    for name, field in prompt.inputs.items():
+        if not field.required:
+            values.setdefault(name, "")
+    model = node.model or prompt.model or defaults.model
+    if model is None:
+        raise WorkflowError(f"node {node.id} names no model, nor does its prompt, nor defaults.model")
+    messages = [Message(role="system", content=render(prompt.system, values))] if prompt.system else []
+    return ChatRequest(
+        model=model,
+        messages=[*messages, Message(role="user", content=render(prompt.body, values).strip())],
+        temperature=_first(node.temperature, prompt.temperature, defaults.temperature),
+        max_tokens=_first(node.max_tokens, prompt.max_tokens, defaults.max_tokens),
+        schema=json_schema(prompt.output) if prompt.format == "json" and prompt.output else None,
+    )
+
+
+async def ask_once(execution: Executing, node: PromptNode, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Ask a model; an answer that does not fit the prompt's schema is asked for once more.
+
+    Raises: ProviderError: kind `bad_answer` where the second answer does not fit either.
+    """
+    prompt = execution.project.prompts[node.prompt]
+    request = first_request(execution, node, inputs)
+    asking: ChatModel = Asking(execution, node)
+    answer = await asking.answer(request, place=CallPlace(node_id=node.id, turn=1))
+    if prompt.format == "text":
+        return {"text": answer.text}
+    found, wrong = _read(answer.text, prompt)
+    if wrong is None:
+        return found
+    again = msgspec.structs.replace(request, messages=[*request.messages, *_repair(answer.text, wrong)])
+    answer = await asking.answer(again, place=CallPlace(node_id=node.id, turn=2))
+    found, wrong = _read(answer.text, prompt)
+    if wrong is not None:
+        raise ProviderError(
+            f"{request.model} gave no answer that fits, also when asked again: {wrong}", kind="bad_answer"
+        )
+    return found
+
+
+async def ask_agent(execution: Executing, node: AgentNode, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Let a model call tools until it has an answer.
+
+    Raises: BudgetError, ProviderError, ToolError.
+    """
+    from clew.workflow.agent_loop import run_agent  # only agents need it
+
+    prompt = execution.project.prompts[node.prompt]
+    request = first_request(execution, node, inputs)
+    result = await run_agent(
+        request,
+        model=Asking(execution, node),
+        toolbox=execution.toolbox,
+        node=node,
+        call_tool=execution.services.around_tool,
+        observer=_Observer(),
+    )
+    if prompt.format == "json":
+        found, wrong = _read(result.text, prompt)
+        if wrong is not None:
+            raise ProviderError(
+                f"{request.model} ended with an answer that does not fit: {wrong}", kind="bad_answer"
+            )
+        return found
+    return {"text": result.text, "output": result.text, "turns": result.turns}
+
+
+class _Observer:
+    """Records what an agent does, in its node."""
+
+    def turn_started(self, turn: int) -> None:
+        event("agent_turn_started", turn_number=turn)
+
+    def turn_completed(self, turn: int, tool_calls: int, answer: ChatAnswer) -> None:
+        event("agent_turn_completed", turn_number=turn, tool_calls=tool_calls, text=answer.text)
+
+    def tool_called(self, name: str, given: Any, output: Any, error: str | None) -> None:
+        more = {} if error is None else {"error": error}
+        event("agent_tool_called", tool_name=name, tool_input=given, tool_output=output, **more)
+
+
+def _read(text: str, prompt: Prompt) -> tuple[dict[str, Any], str | None]:
+    """Return what a JSON answer says, and what is wrong with it."""
+    body = text.strip()
+    if body.startswith("```"):  # many a model cannot do without the fence
+        body = body.removeprefix("```json").removeprefix("```").removesuffix("```").strip()
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return {}, f"it is not JSON ({error})"
+    if not isinstance(found, dict):
+        return {}, "it is not an object"
+    return found, complaint(found, prompt.output)
+
+
+def _repair(text: str, wrong: str) -> list[Message]:
+    return [
+        Message(role="assistant", content=text),
+        Message(
+            role="user",
+            content=f"That answer does not fit: {wrong}. Answer again, with the JSON object alone.",
+        ),
+    ]
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,286 @@
+"""One execution of one workflow: each node settled once, every step recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from clew.errors import (
+    BudgetError,
+    ExpressionError,
+    NodeError,
+    ProviderError,
+    ReplayError,
+    UsageError,
+    WorkflowError,
+)
+from clew.record.hot import event
+from clew.record.span import Span, open_span
+from clew.workflow.expression import Expression, parse
+from clew.workflow.flow import Verdict, arriving, look_at
+from clew.workflow.kinds import run_node
+from clew.workflow.plan import Plan, edges_into, edges_out_of
+from clew.workflow.project import AnyNode, BranchNode, Edge, OutputNode, Project, TriggerNode
+from clew.workflow.resume import NOT_JSON, is_json
+from clew.workflow.schedule import Schedule
+from clew.workflow.services import Executing, Services
+
+EDGE_FALSE: Final = "edge_condition_false"
+"""The original's own word for it."""
+_FINAL: Final = (BudgetError, ExpressionError, NodeError, ReplayError, UsageError)
+"""What would only happen again."""
+OWN_FALSE: Final = "condition_false"
+NOTHING_BEFORE: Final = "every node before it was skipped"
+
+
+class Execution:
+    """Runs a workflow inside the run that is open. Use it once."""
+
+    def __init__(
+        self,
+        project: Project,
+        services: Services,
+        *,
+        inputs: dict[str, Any],
+        plan: Plan,
+        depth: int = 0,
+        resumed_run_id: str | None = None,
+        iteration: int | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            project: the workflow.
+            services: shared with the workflows in it.
+            inputs: what the input nodes hand on.
+            plan: which nodes take part.
+            depth: how many workflows this one is in.
+            resumed_run_id: the run that this one goes on with.
+            iteration: the round of the loop that this one is, from 0.
+        """
+        self.project = project
+        self.services = services
+        self.inputs = inputs
+        self.depth = depth
+        self.resumed_run_id = resumed_run_id
+        self.toolbox = services.open_toolbox(project)
+        self.outputs: dict[str, dict[str, Any]] = {}
+        """Of each node that has some: completed ones, and branches that were skipped and pass on what they got."""
+        self.cost_usd: float | None = 0.0
+        """None as soon as a price is unknown."""
+        self._iteration = iteration
+        self._plan = plan
+        self._into = {
+            name: [edge for edge in edges if edge.source in plan.nodes]
+            for name, edges in edges_into(project).items()
+        }
+        self._completed: list[str] = []
+        self._conditions: dict[str, Expression] = {}
+        ways = edges_out_of(project)
+        nodes = [name for name in project.nodes if name in plan.nodes]
+        self._schedule = Schedule(
+            nodes,
+            {name: [edge.target for edge in ways[name] if edge.target in plan.nodes] for name in nodes},
+            concurrency=project.defaults.concurrency,
+            on_error=project.defaults.on_error,
+        )
+
+    def inner(
+        self,
+        project: Project,
+        *,
+        inputs: dict[str, Any],
+        plan: Plan,
+        resumed_run_id: str | None,
+        iteration: int | None,
+    ) -> Executing:
+        """Return an execution of a workflow within this one."""
+        return Execution(
+            project,
+            self.services,
+            inputs=inputs,
+            plan=plan,
+            depth=self.depth + 1,
+            resumed_run_id=resumed_run_id,
+            iteration=iteration,
+        )
+
+    async def run(self) -> dict[str, Any]:
+        """Run to the end and return the outputs: those of each output node, or else of the last node that completed.
+
+        Raises: NodeError: the first node that failed, with its error as the cause.
+        """
+        if self.resumed_run_id is not None:
+            event("run_resumed", resumed_run_id=self.resumed_run_id, kept_nodes=list(self._plan.kept))
+        await self._schedule.run(self._settle)
+        return self.results()
+
+    def results(self) -> dict[str, Any]:
+        """Return the outputs as they stand."""
+        nodes = self.project.nodes
+        found = {name: self.outputs[name] for name in self._completed if isinstance(nodes[name], OutputNode)}
+        if found:
+            return found
+        return dict(self.outputs[self._completed[-1]]) if self._completed else {}
+
+    def spend(self, cost_usd: float | None) -> None:
+        """Add what a call cost; None where nobody knows."""
+        self.cost_usd = None if cost_usd is None or self.cost_usd is None else self.cost_usd + cost_usd
+
+    async def _settle(self, name: str) -> None:
+        node = self.project.nodes[name]
+        incoming = self._into[name]
+        kept = self._plan.kept.get(name)
+        if kept is not None:
+            self._keep(node, kept)
+            return
+        live = [edge for edge in incoming if edge.source in self.outputs]
+        if incoming and not live and not isinstance(node, OutputNode):
+            self._skip(node, NOTHING_BEFORE)
+            return
+        for edge in live:
+            if edge.condition is not None:
+                verdict = self._look(node, edge.condition, self.outputs[edge.source], edge=edge)
+                if not verdict.holds:
+                    self._skip(node, EDGE_FALSE, condition=edge.condition, values=verdict.values)
+                    return
+        if isinstance(node, BranchNode | TriggerNode) and node.condition is not None:
+            inputs = arriving(live, self.outputs)
+            verdict = self._look(node, node.condition, inputs, edge=None)
+            if not verdict.holds:
+                self._skip(node, OWN_FALSE, condition=node.condition, values=verdict.values)
+                self.outputs[name] = inputs  # the original passes on what came
+                return
+        await self._attempts(node, live)
+
+    def _look(self, node: AnyNode, condition: str, values: dict[str, Any], *, edge: Edge | None) -> Verdict:
+        expression = self._conditions.get(condition)
+        if expression is None:
+            expression = self._conditions[condition] = parse(condition)
+        verdict = look_at(expression, values)
+        more = {} if verdict.error is None else {"error": verdict.error}
+        event(
+            "condition_evaluated",
+            node=node.id,
+            level="INFO" if verdict.error is None else "WARNING",
+            condition=condition,
+            result=verdict.holds,
+            values=verdict.values,
+            edge=None if edge is None else edge.id,
+            **more,
+        )
+        return verdict
+
+    def _skip(
+        self,
+        node: AnyNode,
+        reason: str,
+        *,
+        condition: str | None = None,
+        values: dict[str, Any] | None = None,
+    ) -> None:
+        said = {
+            "type": _kind(node),
+            "reason": reason,
+            "condition": condition,
+            "values": values,
+            "definition": self._definition(node),
+        }
+        told: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+        event("node_skipped", node=node.id, **told)
+
+    def _keep(self, node: AnyNode, outputs: dict[str, Any]) -> None:
+        """Say that an earlier run did this node, so that the record of this run is whole."""
+        start = {"definition": self._definition(node), "iteration": self._iteration}
+        with open_span((node.id, _kind(node)), {"kept_from": self.resumed_run_id}, start=start) as span:
+            span.output(outputs)
+        self._done(node, outputs)
+
+    def _done(self, node: AnyNode, outputs: dict[str, Any]) -> None:
+        self.outputs[node.id] = outputs
+        self._completed.append(node.id)
+        event(
+            "checkpoint_saved",
+            completed_nodes=len(self._completed),
+            pending_nodes=self._schedule.unsettled - 1,
+            total_cost_usd=self.cost_usd,
+        )
+
+    def _definition(self, node: AnyNode) -> str:
+        return self.services.definitions.of(self.project, node, incoming=self._into[node.id])
+
+    async def _attempts(self, node: AnyNode, live: list[Edge]) -> None:
+        retry = node.retry
+        delay_s = retry.delay_s
+        for attempt in range(1, retry.attempts + 1):
+            try:
+                outputs = await self._attempt(node, live, attempt=attempt)
+            except Exception as error:
+                if attempt == retry.attempts or not _may_retry(error):
+                    raise _failure(node, error) from error
+                await asyncio.sleep(max(delay_s, getattr(error, "retry_after_s", None) or 0.0))
+                delay_s = min(delay_s * retry.factor, retry.max_delay_s)
+            else:
+                self._done(node, outputs)
+                return
+
+    async def _attempt(self, node: AnyNode, live: list[Edge], *, attempt: int) -> dict[str, Any]:
+        try:
+            inputs, wrong = arriving(live, self.outputs), None
+        except NodeError as error:
+            inputs, wrong = {}, error
+        start = {
+            "attempt": attempt,
+            "iteration": self._iteration,
+            "inputs": inputs,
+            "definition": self._definition(node),
+        }
+        with open_span((node.id, _kind(node)), {}, start=start) as span:
+            try:
+                outputs = await self._outputs(node, inputs, wrong)
+            except Exception as error:
+                self._note_failure(span, error, node, attempt=attempt)
+                raise
+            event("output_produced", outputs=outputs)
+            span.output(outputs)
+            if not is_json(outputs):
+                span.set(**{NOT_JSON: True})
+            return outputs
+
+    async def _outputs(
+        self, node: AnyNode, inputs: dict[str, Any], wrong: NodeError | None
+    ) -> dict[str, Any]:
+        if wrong is not None:
+            raise wrong
+        event("input_received", inputs=inputs)
+        return await self._in_time(node, inputs)
+
+    async def _in_time(self, node: AnyNode, inputs: dict[str, Any]) -> dict[str, Any]:
+        limit = asyncio.timeout(node.timeout_s)
+        try:
+            async with limit:
+                return await run_node(self, node, inputs)
+        except TimeoutError:
+            if not limit.expired():
+                raise  # the node's own
+            raise WorkflowError(f"node {node.id} took longer than {node.timeout_s:g} s") from None
+
+    def _note_failure(self, span: Any, error: Exception, node: AnyNode, *, attempt: int) -> None:
+        if isinstance(span, Span):
+            span.fail(error, retried=attempt < node.retry.attempts and _may_retry(error))
+
+
+def _kind(node: AnyNode) -> str:
+    return str(type(node).__struct_config__.tag)
+
+
+def _may_retry(error: Exception) -> bool:
+    if isinstance(error, ProviderError):
+        return error.may_retry
+    return not isinstance(error, _FINAL)
+
+
+def _failure(node: AnyNode, error: Exception) -> NodeError:
+    if isinstance(error, NodeError):
+        return error
+    return NodeError(f"node {node.id} ({_kind(node)}) failed: {error}", node_id=node.id)

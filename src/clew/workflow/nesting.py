@@ -1,0 +1,99 @@
+"""Workflows within a workflow: the rounds of a branch, and what a trigger starts. Each is a run within the run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from clew.errors import WorkflowError
+from clew.record.hot import event
+from clew.workflow.definition import workflow_path
+from clew.workflow.expression import parse
+from clew.workflow.flow import look_at
+from clew.workflow.plan import Plan, whole
+from clew.workflow.project import BranchNode, OutputNode, Project, TriggerNode
+from clew.workflow.services import MOST_DEPTH, Executing
+
+
+def flattened(outputs: dict[str, Any], project: Project) -> dict[str, Any]:
+    """Return the outputs of a workflow without the names of its output nodes."""
+    if not any(isinstance(project.nodes.get(name), OutputNode) for name in outputs):
+        return outputs
+    flat: dict[str, Any] = {}
+    for values in outputs.values():
+        flat.update(values)
+    return flat
+
+
+async def run_branch(execution: Executing, node: BranchNode, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Run a branch's workflow, again as long as `loop_while` holds for what the last round gave.
+
+    Raises: WorkflowError: it still holds after `max_iterations` rounds; whatever a round raises.
+    """
+    again = None if node.loop_while is None else parse(node.loop_while)
+    values = inputs
+    for iteration in range(node.max_iterations):
+        event("branch_iteration", iteration=iteration, max_iterations=node.max_iterations)
+        values = await _round(execution, node, values, iteration=iteration)
+        if again is None:
+            return values
+        verdict = look_at(again, values)
+        more = {} if verdict.error is None else {"error": verdict.error}
+        event(
+            "condition_evaluated",
+            condition=node.loop_while,
+            result=verdict.holds,
+            values=verdict.values,
+            **more,
+        )
+        if not verdict.holds:
+            return values
+    raise WorkflowError(
+        f"branch {node.id} still holds after {node.max_iterations} rounds ({node.loop_while}); raise max_iterations"
+    )
+
+
+async def run_trigger(execution: Executing, node: TriggerNode, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Start a trigger's workflow, and wait for it where the trigger says so."""
+    services = execution.services
+    given = inputs if node.pass_outputs else {}
+    if node.mode == "wait":
+        outputs = await _round(execution, node, given, iteration=None)
+        return {"triggered": True, "status": "completed", "output": outputs}
+    if services.spawn is None or services.dry_run:
+        return {"triggered": True, "status": "dry-run" if services.dry_run else "not started"}
+    path = workflow_path(execution.project, node.workflow)
+    pid = await asyncio.to_thread(services.spawn, path, given)
+    return {"triggered": True, "status": "started", "pid": pid}
+
+
+async def _round(
+    execution: Executing, node: BranchNode | TriggerNode, inputs: dict[str, Any], *, iteration: int | None
+) -> dict[str, Any]:
+    """Run the workflow once, or take its outputs from an earlier run, and return them flat."""
+    services = execution.services
+    if execution.depth >= MOST_DEPTH:
+        raise WorkflowError(
+            f"workflows are nested {MOST_DEPTH} deep at {node.id}; a condition has to end that"
+        )
+    project = services.load(workflow_path(execution.project, node.workflow))
+    earlier_id = None
+    plan: Plan = whole(project)
+    if services.earlier is not None and execution.resumed_run_id is not None:
+        earlier = services.earlier.round_of(execution.resumed_run_id, node.id, iteration or 0)
+        if earlier is not None and earlier.inputs == inputs:
+            earlier_id = earlier.run_id
+            plan = Plan(plan.nodes, services.earlier.kept(earlier.run_id, project).outputs)
+    attributes = {"node": node.id, "iteration": iteration, "project_root": str(project.root)}
+    with services.new_run(
+        project, inputs, attributes={name: value for name, value in attributes.items() if value is not None}
+    ) as run:
+        inner = execution.inner(
+            project, inputs=inputs, plan=plan, resumed_run_id=earlier_id, iteration=iteration
+        )
+        try:
+            outputs = await inner.run()
+            run.output(outputs)
+        finally:
+            execution.spend(inner.cost_usd)
+    return flattened(outputs, project)

@@ -1,0 +1,240 @@
+"""Running a project from its beginning to its end: what a command or a program calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clew.errors import UsageError
+from clew.record.recorder import Recorder
+from clew.record.run import NoopRun, Run
+from clew.store.store import Store
+from clew.workflow.chat import ChatModel
+from clew.workflow.definition import Definitions
+from clew.workflow.execution import Execution
+from clew.workflow.manifest import load_project
+from clew.workflow.plan import Plan, after, cut, from_entrypoint, known_node
+from clew.workflow.project import InputNode, Project, ToolNode
+from clew.workflow.replay import Replay
+from clew.workflow.resume import EarlierRuns
+from clew.workflow.services import Services
+from clew.workflow.shape import complaint, with_defaults
+from clew.workflow.signals import Signals
+from clew.workflow.tools.toolbox import Toolbox, open_toolbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What one run of a project does differently from all others."""
+
+    inputs: dict[str, Any] = field(default_factory=dict)
+    entrypoint: str | None = None
+    until: str | None = None
+    start_from: str | None = None
+    """Needs `resume`: this node and everything after it runs again."""
+    resume: str | None = None
+    """Id of the run to go on with."""
+    replay: str | None = None
+    """Id of the run whose answers are used."""
+    offline: bool = False
+    """Of a replay: what was not recorded is an error."""
+    dry_run: bool = False
+    wait_for: list[str] = field(default_factory=list)
+    wait_timeout_s: float = 300.0
+    emit_signals: bool = False
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a run is given by whoever starts it."""
+
+    recorder: Recorder | None
+    home: Path
+    environ: Mapping[str, str]
+    models: Callable[[Project], ChatModel]
+    """Opens what answers for real."""
+    spawn: Callable[[Path, dict[str, Any]], int] | None = None
+    on_text: Callable[[str, str], None] | None = None
+    told: Callable[[str], None] = lambda _sentence: None
+    """Told what a person should know before it begins: which nodes run again, and why."""
+
+
+class ProjectRun:
+    """One run of a project. `run` is entered by `execute`; its id is known before."""
+
+    def __init__(self, project: Project, options: RunOptions, surroundings: Surroundings) -> None:
+        """Prepare; nothing is written or started yet.
+
+        Raises: UsageError and ProjectError: it cannot be run like this; NoSuchRunError: there is no run to go on with.
+        """
+        self._project = project
+        self._options = options
+        self._surroundings = surroundings
+        self._loaded: dict[Path, Project] = {project.place.path: project}
+        self._toolboxes: dict[Path, Toolbox] = {}
+        self._definitions = Definitions(self._load)
+        self._store = Store(surroundings.home)
+        self._earlier = EarlierRuns(self._store, self._definitions)
+        self._signals = Signals(surroundings.home)
+        self.replay: Replay | None = None
+        self.inputs = self._inputs()
+        self._plan = self._make_plan()
+        for text in options.wait_for:
+            self._signals.wanted(text)
+        self.run: Run | NoopRun = self._new_run()
+
+    @property
+    def old_outputs(self) -> Any:
+        """What the run that is replayed gave; None where the log does not have it whole."""
+        replayed = self._options.replay
+        return None if replayed is None else self._earlier.whole(self._earlier.trace(replayed).outputs)
+
+    def execute(self) -> dict[str, Any]:
+        """Run to the end and return the outputs.
+
+        Raises: NodeError: a node failed; SignalTimeoutError: what it waits for did not come; KeyboardInterrupt.
+        """
+        with self.run:
+            emits = self._options.emit_signals or self._project.orchestration.emit_signals
+            if emits:
+                self._signals.clear(self._project.name)
+                self._signal("started")
+            try:
+                outputs = asyncio.run(self._execute())
+            except BaseException as error:
+                if emits:
+                    self._signal("failed", error=str(error) or type(error).__name__)
+                raise
+            self.run.output(outputs)
+            if emits:
+                self._signal("completed")
+                self._signal("ready")
+            return outputs
+
+    async def _execute(self) -> dict[str, Any]:
+        options, surroundings = self._options, self._surroundings
+        if options.wait_for:
+            await self._signals.wait(options.wait_for, timeout_s=options.wait_timeout_s)
+        live = surroundings.models(self._project)
+        models: ChatModel = live
+        if options.replay is not None:
+            models = self.replay = self._make_replay(options.replay, None if options.offline else live)
+        services = Services(
+            models=models,
+            definitions=self._definitions,
+            open_toolbox=self._open_toolbox,
+            load=self._load,
+            recorder=surroundings.recorder,
+            earlier=self._earlier if options.resume is not None else None,
+            around_tool=None if self.replay is None else self.replay.around_tool,
+            spawn=surroundings.spawn,
+            dry_run=options.dry_run,
+            on_text=surroundings.on_text,
+        )
+        execution = Execution(
+            self._project,
+            services,
+            inputs=self.inputs,
+            plan=self._plan,
+            resumed_run_id=options.resume,
+        )
+        try:
+            return await execution.run()
+        finally:
+            await live.close()
+            for toolbox in self._toolboxes.values():
+                await toolbox.close()
+
+    def _inputs(self) -> dict[str, Any]:
+        options = self._options
+        inputs = options.inputs
+        for earlier in (options.resume, options.replay):
+            if earlier is not None:
+                inputs = {**(self._earlier.inputs(earlier) or {}), **inputs}
+        for node in self._project.nodes.values():
+            if isinstance(node, InputNode) and node.schema:
+                wrong = complaint(with_defaults(inputs, node.schema), node.schema)
+                if wrong is not None:
+                    raise UsageError(
+                        f"the input of {self._project.name} does not fit: {wrong}; give it with -i JSON"
+                    )
+        return inputs
+
+    def _make_plan(self) -> Plan:
+        project, options = self._project, self._options
+        nodes = cut(project, from_entrypoint(project, options.entrypoint), until=options.until)
+        if options.start_from is not None and options.resume is None:
+            raise UsageError("--start-from needs --resume RUN, whose outputs stand for the nodes before it")
+        if options.resume is None:
+            return Plan(nodes, {})
+        kept = self._earlier.kept(options.resume, project, inputs=self.inputs)
+        outputs = {name: found for name, found in kept.outputs.items() if name in nodes}
+        changed = {name: reason for name, reason in kept.changed.items() if name in nodes}
+        if options.start_from is not None:
+            again = after(project, [known_node(project, options.start_from, what="--start-from")])
+            changed |= {name: "it was asked for" for name in sorted(again & outputs.keys())}
+            outputs = {name: found for name, found in outputs.items() if name not in again}
+        told = self._surroundings.told
+        told(f"kept of {options.resume}: {', '.join(outputs) or 'nothing'}")
+        for name, reason in changed.items():
+            told(f"{name} runs again: {reason}")
+        return Plan(nodes, outputs)
+
+    def _make_replay(self, run_id: str, live: ChatModel | None) -> Replay:
+        replay = Replay(whole=self._earlier.whole, live=live)
+        waiting = [run_id]
+        children: dict[str, list[str]] = {}
+        for row in reversed(self._store.runs()):
+            if row.parent_run_id is not None:
+                children.setdefault(row.parent_run_id, []).append(row.run_id)
+        while waiting:
+            each = waiting.pop(0)
+            replay.learn(self._earlier.trace(each))
+            waiting += children.get(each, [])
+        return replay
+
+    def _new_run(self) -> Run | NoopRun:
+        options, project, recorder = self._options, self._project, self._surroundings.recorder
+        if recorder is None:
+            return NoopRun(project.name)
+        attributes = {
+            "project_root": str(project.root),
+            "manifest": str(project.place.path),
+            "resumed": options.resume,
+            "replay_of": options.replay,
+            **options.attributes,
+        }
+        start = {
+            "inputs": self.inputs,
+            "entrypoint": options.entrypoint,
+            "dry_run": options.dry_run or None,
+        }
+        told = {name: value for name, value in attributes.items() if value is not None}
+        return Run(recorder, project.name, kind="workflow", start=start, attributes=told)
+
+    def _signal(self, kind: str, **metadata: Any) -> None:
+        self._signals.emit(kind, self._project.name, run_id=self.run.run_id, metadata=metadata)
+
+    def _load(self, path: Path) -> Project:
+        path = path.resolve()
+        if path not in self._loaded:
+            self._loaded[path] = load_project(path, environ=self._surroundings.environ)
+        return self._loaded[path]
+
+    def _open_toolbox(self, project: Project) -> Toolbox:
+        path = project.place.path
+        if path not in self._toolboxes:
+            tools = {name: node for name, node in project.nodes.items() if isinstance(node, ToolNode)}
+            self._toolboxes[path] = open_toolbox(
+                tools,
+                root=project.root,
+                folder=path.parent,
+                environ={**project.env, **self._surroundings.environ},
+                allow_commands=project.defaults.allow_commands,
+                timeout_s=project.defaults.timeout_s,
+            )
+        return self._toolboxes[path]

@@ -1,0 +1,133 @@
+"""What all workflows of one run share: models, tools, the recorder, and what is known from earlier runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from clew.record.recorder import Recorder
+from clew.record.run import NoopRun, Run
+from clew.workflow.chat import ChatModel
+from clew.workflow.definition import Definitions
+from clew.workflow.plan import Plan
+from clew.workflow.project import Project
+from clew.workflow.tools.toolbox import Toolbox
+
+MOST_DEPTH = 32
+"""Workflows in workflows: a `self` that never ends stops here."""
+
+ToolCallFunction = Callable[[str, dict[str, Any]], Awaitable[Any]]
+
+
+class Earlier(Protocol):
+    """What earlier runs know: of a run that is resumed, and of the runs in it."""
+
+    def kept(self, run_id: str, project: Project, *, inputs: dict[str, Any] | None = None) -> Kept:
+        """Return what can be kept of a run."""
+        ...
+
+    def round_of(self, run_id: str, node_id: str, iteration: int) -> Round | None:
+        """Return the run that did a round of a branch, or a trigger's run; None where there was none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What can be kept of an earlier run of a workflow."""
+
+    outputs: Mapping[str, dict[str, Any]]
+    """Of nodes whose outputs are used as they are."""
+    changed: Mapping[str, str]
+    """Nodes that were completed and run again all the same, and why."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """A run within a run."""
+
+    run_id: str
+    inputs: dict[str, Any] | None
+    """What it was given; None where that is not known."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Shared by a workflow and all workflows in it."""
+
+    models: ChatModel
+    definitions: Definitions
+    open_toolbox: Callable[[Project], Toolbox]
+    load: Callable[[Path], Project]
+    """Reads the project of a branch or trigger."""
+    recorder: Recorder | None = None
+    """None: nothing is recorded."""
+    earlier: Earlier | None = None
+    around_tool: Callable[[str, dict[str, Any], ToolCallFunction], Awaitable[Any]] | None = None
+    """Called instead of a tool, with the tool: a replay answers from the log."""
+    signal: Callable[[str, Project, dict[str, Any]], None] | None = None
+    """Tells others that a workflow started, completed, failed or is ready."""
+    spawn: Callable[[Path, dict[str, Any]], int] | None = None
+    """Starts a workflow on its own and returns the id of its process."""
+    dry_run: bool = False
+    on_text: Callable[[str, str], None] | None = None
+    """Told of each piece of text that a model sends: node, text."""
+
+    def new_run(
+        self, project: Project, inputs: dict[str, Any], *, attributes: dict[str, Any]
+    ) -> Run | NoopRun:
+        """Return a run of a workflow, to be entered."""
+        if self.recorder is None:
+            return NoopRun(project.name)
+        start = {"inputs": inputs, "dry_run": self.dry_run or None, **attributes.pop("start", {})}
+        return Run(self.recorder, project.name, kind="workflow", start=start, attributes=attributes)
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], *, toolbox: Toolbox) -> Any:
+        """Call a tool by its name.
+
+        Raises: ToolError, ReplayError.
+        """
+
+        async def really(name: str, arguments: dict[str, Any]) -> Any:
+            return await toolbox.get(name).call(arguments)
+
+        if self.around_tool is not None:
+            return await self.around_tool(name, arguments, really)
+        return await really(name, arguments)
+
+
+class Executing(Protocol):
+    """An execution of a workflow, as its nodes see it."""
+
+    project: Project
+    services: Services
+    toolbox: Toolbox
+    depth: int
+    """How many workflows it is in."""
+    resumed_run_id: str | None
+    """The run that it goes on with."""
+    cost_usd: float | None
+    """So far; None as soon as a price is unknown."""
+    inputs: dict[str, Any]
+    """What the input nodes hand on."""
+
+    def spend(self, cost_usd: float | None) -> None:
+        """Add what a call cost; None where nobody knows."""
+        ...
+
+    def inner(
+        self,
+        project: Project,
+        *,
+        inputs: dict[str, Any],
+        plan: Plan,
+        resumed_run_id: str | None,
+        iteration: int | None,
+    ) -> Executing:
+        """Return an execution of a workflow within this one."""
+        ...
+
+    async def run(self) -> dict[str, Any]:
+        """Run to the end and return the outputs."""
+        ...
