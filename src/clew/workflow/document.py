@@ -17,8 +17,10 @@ from clew.extras import require
 from clew.workflow.project import Place, Problem
 
 MOST_BYTES: Final = 2 * 1024 * 1024
-MOST_VALUES: Final = 100_000
-"""Values of one file after all aliases are expanded."""
+MOST_VALUES: Final = 500_000
+"""Values that are written in one file: a workflow of ten thousand nodes has half as many."""
+MOST_EXPANDED: Final = 100_000
+"""Values that aliases bring into one file."""
 DEEPEST: Final = 50
 """Values inside each other."""
 MOST_NAMED: Final = 100
@@ -59,6 +61,14 @@ def sentence(problem: Problem) -> str:
     except (ValueError, OSError):
         path = problem.place.path
     return f"{path}:{problem.place.line}: {problem.message}"
+
+
+def in_order(problems: Iterable[Problem], *, first: Iterable[Path] = ()) -> list[Problem]:
+    """Return problems file by file, those of some files first, and line by line; each of them once."""
+    found = list(dict.fromkeys(problems))
+    paths = dict.fromkeys([*first, *(problem.place.path for problem in found)])
+    rank = {path: index for index, path in enumerate(paths)}
+    return sorted(found, key=lambda problem: (rank[problem.place.path], problem.place.line))
 
 
 def refusal(problems: Iterable[Problem]) -> ProjectError:
@@ -173,6 +183,7 @@ class _Builder:
         self._anchors: dict[str, Value] = {}
         self._stack: list[_Open] = []
         self._count = 0
+        self._expanded = 0
         yaml = require("yaml", extra="workflow")
         self._yaml = yaml
         self._scalars = yaml.SafeLoader("")  # knows what a scalar without quotes stands for
@@ -206,16 +217,14 @@ class _Builder:
     def _place(self, event: Any) -> Place:
         return Place(self._path, self._first_line + event.start_mark.line)
 
-    def _counted(self, place: Place, size: int) -> None:
-        self._count += size
+    def _counted(self, place: Place) -> None:
+        self._count += 1
         if self._count > MOST_VALUES:
-            raise _UnreadableError(
-                place, f"the file has more than {MOST_VALUES:,} values once its aliases are expanded"
-            )
+            raise _UnreadableError(place, f"the file has more than {MOST_VALUES:,} values")
 
     def _scalar(self, event: Any) -> Value:
         place = self._place(event)
-        self._counted(place, 1)
+        self._counted(place)
         # YAML takes `on` and `1.0` for a boolean and a number; who writes them as keys means words.
         is_key = bool(self._stack) and self._stack[-1].is_mapping and len(self._stack[-1].members) % 2 == 0
         value = Value(place, event.value if is_key else self._resolved(event, place))
@@ -249,12 +258,14 @@ class _Builder:
         value = self._anchors.get(event.anchor)
         if value is None:  # of something that does not exist, or that this is a part of
             raise _UnreadableError(place, f"the alias *{event.anchor} names nothing that ended before it")
-        self._counted(place, value.size)
+        self._expanded += value.size
+        if self._expanded > MOST_EXPANDED:
+            raise _UnreadableError(place, f"aliases bring more than {MOST_EXPANDED:,} values into the file")
         return value
 
     def _open(self, event: Any) -> None:
         place = self._place(event)
-        self._counted(place, 1)
+        self._counted(place)
         if len(self._stack) >= DEEPEST:
             raise _UnreadableError(place, f"more than {DEEPEST} values inside each other")
         if event.tag not in (None, "!", *_CONTAINER_TAGS):

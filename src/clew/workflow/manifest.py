@@ -12,7 +12,7 @@ import msgspec
 from clew.errors import ProjectError
 from clew.workflow.boundary import confined
 from clew.workflow.declarations import read_edge, read_node, read_retry, read_tool
-from clew.workflow.document import Value, read_document, read_text, refusal
+from clew.workflow.document import Value, in_order, read_document, read_text, refusal
 from clew.workflow.project import (
     AgentNode,
     AnyNode,
@@ -34,6 +34,7 @@ from clew.workflow.table import Table, listed
 MANIFESTS: Final = ("clew.yaml", "agent.tml", "trident.tml", "trident.yaml")
 """Names of manifests; where a folder has several, the first of these counts."""
 PROMPTS_FOLDER: Final = "prompts"
+_NEAR: Final = 0.75  # above what `start` and `sort` have in common
 
 
 def find_manifest(path: Path) -> Path:
@@ -80,6 +81,7 @@ def load_project(path: Path, *, environ: Mapping[str, str]) -> Project:
     project = _Reader(manifest, found, environ).project(
         Table(value, what="a manifest", found=found, strict="trident" not in value.data)
     )
+    found = in_order(found, first=[manifest])
     if any(problem.is_error for problem in found):
         raise refusal(found)
     return msgspec.structs.replace(project, warnings=found)
@@ -230,7 +232,7 @@ class _Reader:
         for edge, name, kind in ends:
             if name in nodes or name in refused:
                 continue
-            near = difflib.get_close_matches(name, known, n=1)
+            near = difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)
             if near:
                 what = "an input" if kind is InputNode else "an output"
                 message = f"no node is called {name!r}, so it becomes {what}; did you mean {near[0]!r}?"

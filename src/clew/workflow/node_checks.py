@@ -1,0 +1,107 @@
+"""What can be wrong with one node, whatever the edges do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clew.errors import ProjectError
+from clew.workflow.boundary import confined, tool_file
+from clew.workflow.project import AgentNode, AnyNode, Problem, Project, PromptNode, ToolNode
+from clew.workflow.table import listed, suggestion
+from clew.workflow.template import names
+from clew.workflow.tool_source import functions_of
+
+SCRIPTED: Final = "scripted"
+"""The provider that answers from a file."""
+
+
+def check_node(project: Project, node: AnyNode) -> list[Problem]:
+    """Return the problems of a node: of its prompt and model, its tools, its command, its code."""
+    match node:
+        case AgentNode():
+            return [*_asking(project, node), *_agent_tools(project, node)]
+        case PromptNode():
+            return _asking(project, node)
+        case ToolNode(type="python"):
+            return _python(project, node)
+        case ToolNode(type="shell"):
+            return _shell(project, node)
+        case ToolNode(type="http") if not node.url.startswith(("http://", "https://", "${", "{{")):
+            return [Problem(node.place, f"the URL of {node.id!r} begins with neither http:// nor https://")]
+    return []
+
+
+def _asking(project: Project, node: PromptNode | AgentNode) -> list[Problem]:
+    prompt = project.prompts.get(node.prompt)
+    if prompt is None:
+        near = suggestion(node.prompt, project.prompts)
+        return [
+            Problem(
+                node.place, f"{node.id!r} uses the prompt {node.prompt!r}, which is not in prompts/{near}"
+            )
+        ]
+    model = node.model or prompt.model or project.defaults.model
+    if model is None:
+        message = f"{node.id!r} has no model; name one there, in its prompt or under 'defaults:'"
+        return [Problem(node.place, message, project.trident is None)]
+    if model.partition("/")[0] == SCRIPTED and project.defaults.script is None:
+        return [
+            Problem(
+                node.place, f"{node.id!r} has the model {model}, and 'script' under 'defaults:' names no file"
+            )
+        ]
+    return []
+
+
+def _agent_tools(project: Project, node: AgentNode) -> list[Problem]:
+    tools = [name for name, other in project.nodes.items() if isinstance(other, ToolNode)]
+    servers = {server.name for server in node.mcp_servers}
+    found = []
+    for name in node.tools:
+        server = name.removeprefix("mcp__").partition("__" if name.startswith("mcp__") else ".")[0]
+        if name in tools or server in servers:
+            continue
+        near = suggestion(name, [*tools, *(f"{server}.*" for server in sorted(servers))])
+        message = f"agent {node.id!r} may use the tool {name!r}, which is neither under 'tools:' nor of an MCP server"
+        found.append(Problem(node.place, message + near, project.trident is None))
+    return found
+
+
+def _python(project: Project, node: ToolNode) -> list[Problem]:
+    try:
+        path = tool_file(project.root, node.module)
+    except ProjectError as error:
+        return [Problem(node.place, f"tool {node.id!r}: {error}")]
+    if not path.is_file():
+        shown = path.relative_to(project.root.resolve())
+        near = suggestion(node.module, [other.stem for other in path.parent.glob("*.py")])
+        return [Problem(node.place, f"tool {node.id!r} is in {shown}, and there is no such file{near}")]
+    found: list[Problem] = []
+    functions = functions_of(path, found=found)
+    if functions is not None and node.function not in functions:
+        near = suggestion(node.function, functions)
+        found.append(
+            Problem(node.place, f"tool {node.id!r}: {path.name} has no function {node.function!r}{near}")
+        )
+    return found
+
+
+def _shell(project: Project, node: ToolNode) -> list[Problem]:
+    found = []
+    program = node.command[0] if node.command else ""
+    allowed = project.defaults.allow_commands
+    if names(program):
+        found.append(
+            Problem(node.place, f"tool {node.id!r}: which program runs may not come from a variable")
+        )
+    elif program and program not in allowed:
+        which = f"those are {listed(allowed)}" if allowed else "there are none"
+        message = (
+            f"tool {node.id!r} starts {program!r}, which is not in allow_commands under 'defaults:'; {which}"
+        )
+        found.append(Problem(node.place, message))
+    try:
+        confined(project.root, node.cwd, what="its folder")
+    except ProjectError as error:
+        found.append(Problem(node.place, f"tool {node.id!r}: {error}"))
+    return found
