@@ -10,7 +10,7 @@ from clew.analyze.run_tree import ROOT, Marks, RunTree, join_runs, mark
 from clew.analyze.siblings import Side, match_siblings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from clew.model.trace import ExecutionTrace
 
@@ -96,8 +96,10 @@ class _Matching:
         """Pair what was left on one side with what lies inside of what was left on the other."""
         olds = [at for at in olds if at not in self.partners[0]]
         news = [at for at in news if at not in self.partners[1]]
-        inside_new = _inside(self._new.tree, news, wanted={self._old.tree.nodes[at].node_id for at in olds})
-        inside_old = _inside(self._old.tree, olds, wanted={self._new.tree.nodes[at].node_id for at in news})
+        wanted_new = {self._old.tree.nodes[at].node_id for at in olds}
+        wanted_old = {self._new.tree.nodes[at].node_id for at in news}
+        inside_old = _inside(self._old.tree, olds, wanted=wanted_old, matched=self.partners[0])
+        inside_new = _inside(self._new.tree, news, wanted=wanted_new, matched=self.partners[1])
         found: list[tuple[int, int]] = []
         if inside_new:
             found += match_siblings(self._old, self._new, olds=olds, news=inside_new)
@@ -107,15 +109,18 @@ class _Matching:
         return found
 
 
-def _inside(tree: RunTree, tops: list[int], *, wanted: set[str]) -> list[int]:
+def _inside(tree: RunTree, tops: list[int], *, wanted: set[str], matched: Container[int]) -> list[int]:
     """Return the outermost executions with a wanted name that lie in some others, in start order.
 
-    What lies in an execution that was found is left for its own turn, so that nothing is walked through twice.
+    What lies in an execution that is found now, or was before, is left for its own turn: nothing is walked through
+    twice, and it does not matter whose turn comes first.
     """
     found: list[int] = []
     waiting = [child for top in tops for child in tree.children[top]]
     while waiting:
         at = waiting.pop()
+        if at in matched:
+            continue
         if tree.nodes[at].node_id in wanted:
             found.append(at)
         else:

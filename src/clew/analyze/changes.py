@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from clew.model.difference import diff
 from clew.model.patch import Operation
+
+_DEEPEST: Final = 8
+_MOST_PARTS: Final = 64
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +40,48 @@ def measure(old: float | None, new: float | None) -> Measure:
 
 
 def changes(old: Any, new: Any) -> list[Change]:
-    """Return where two values of JSON differ, from their RFC 6902 patch. Nothing where they are the same."""
-    return [_change(old, operation) for operation in diff(old, new)]
+    """Return where two values of JSON differ, from their RFC 6902 patch. Nothing where they are the same.
+
+    A patch replaces a part whole where that takes fewer bytes. People look for the place, so such a part is gone into
+    as long as its sides have something in common.
+    """
+    return [inner for operation in diff(old, new) for inner in _gone_into(_change(old, operation), _DEEPEST)]
+
+
+def _gone_into(change: Change, deepest: int) -> list[Change]:
+    parts = _parts(change.old, change.new) if deepest else None
+    if parts is None:
+        return [change]
+    found: list[Change] = []
+    for key, old, new in parts:
+        path = f"{change.path}/{key}"
+        if old is msgspec.UNSET or new is msgspec.UNSET:
+            found.append(Change(path=path, old=old, new=new))
+            continue
+        for operation in diff(old, new):
+            inner = _change(old, operation)
+            placed = Change(path=path + inner.path, old=inner.old, new=inner.new)
+            found += _gone_into(placed, deepest - 1)
+    return found
+
+
+def _parts(old: Any, new: Any) -> list[tuple[str, Any, Any]] | None:
+    """Return the parts of two containers side by side; None where they are not to be taken apart."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        if len(keys) > _MOST_PARTS or len(keys) == len(old) + len(new):
+            return None
+        return [
+            (
+                key.replace("~", "~0").replace("/", "~1"),
+                old.get(key, msgspec.UNSET),
+                new.get(key, msgspec.UNSET),
+            )
+            for key in keys
+        ]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new) <= _MOST_PARTS:
+        return [(str(index), *both) for index, both in enumerate(zip(old, new, strict=True))]
+    return None
 
 
 def _change(document: Any, operation: Operation) -> Change:
