@@ -118,6 +118,7 @@ class ModelServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = LONGEST_S
+            disable_nagle_algorithm = True  # or each piece waits 40 ms for the one before it to be confirmed
 
             def setup(self) -> None:
                 super().setup()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clew.errors import ConfigError, ProjectError
+from clew.errors import ConfigError, MissingExtraError, ProjectError
 from clew.workflow.providers.choose import open_models, provider_of
 from tests.workflow.providers.asked import ask, refusal, request
 
@@ -100,3 +100,17 @@ def test_no_sdk_is_loaded_before_it_is_asked() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout == "[]\n"
+
+
+@pytest.mark.wheel_only
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_missing_sdk_is_told_with_the_line_that_gets_it(provider: str) -> None:
+    environ = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
+    with pytest.raises(MissingExtraError, match=rf"pip install 'clew\[{provider}\]'"):
+        ask(open_models(environ=environ), request(f"{provider}/model"))
+
+
+@pytest.mark.wheel_only
+def test_a_script_without_yaml_is_told_with_the_line_that_gets_it(tmp_path: Path) -> None:
+    with pytest.raises(MissingExtraError, match=r"pip install 'clew\[workflow\]'"):
+        open_models(environ={}, script=tmp_path / "answers.yaml")

@@ -145,7 +145,7 @@ def test_an_error_in_the_middle_of_a_stream_is_the_same_as_before_it(side: Side,
     "answer,stream", [(Hangs(), False), (Hangs(), True), (Says("abc", hangs_after=2), True)]
 )
 def test_a_server_that_falls_silent_is_a_timeout(side: Side, answer: Answer, stream: bool) -> None:
-    error = failed(side, answer, stream=stream, timeout_s=0.2)
+    error = failed(side, answer, stream=stream, timeout_s=0.3)
     assert (error.kind, error.may_retry) == ("timeout", True)
 
 
@@ -184,6 +184,8 @@ def test_a_server_that_is_not_there_is_a_connection_that_failed(side: Side) -> N
         Sends(b"3"),
         Sends(b'{"choices": 3, "content": 3}'),
         Sends(b'{"choices": [{"message": 3}], "content": [{"type": "text", "text": 3}], "model": 1}'),
+        Sends(b'{"choices": [{"message": {"content": 3}}], "content": [], "usage": {}, "model": 1}'),
+        Sends(b'{"choices": [{"message": {}, "finish_reason": []}], "content": [], "stop_reason": []}'),
         Sends(b"hello", content_type="text/plain"),
         Sends(b'data: {"choices": [\n\nevent: message_start\ndata: {"mess\n\n', "text/event-stream"),
         Sends(b"data: [1]\n\nevent: message_start\ndata: [1]\n\n", "text/event-stream"),
@@ -214,6 +216,18 @@ def test_a_long_message_of_many_lines_is_cut_to_a_sentence(side: Side) -> None:
     message = str(failed(side, Fails(400, "no\n\tway " * 1000)))
     assert len(message) < 400
     assert "no way no way" in message
+
+
+def test_terminal_escapes_do_not_come_through(side: Side) -> None:
+    message = str(failed(side, Fails(400, "\x1b[31mred\x1b[0m \u202e\x07 end")))
+    assert message.isprintable()
+    assert message.endswith("end")
+
+
+def test_an_address_that_is_none_is_said_to_be_so(side: Side) -> None:
+    for url in ("http://[", "no address", "http://\x00/"):
+        error = refusal(side.client(api_key=KEY, base_url=url), request(side.model))
+        assert str(error).startswith(side.model)
 
 
 def test_a_failure_does_not_spoil_the_next_answer(side: Side) -> None:

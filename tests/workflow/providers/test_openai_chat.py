@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from clew.model.usage import Usage
 from clew.workflow.chat import ChatAnswer, ChatRequest, Message, ToolCall
-from clew.workflow.providers.openai_chat import OpenAIChat, json_object
+from clew.workflow.providers.answer_parts import json_object
+from clew.workflow.providers.openai_chat import OpenAIChat
 from tests.workflow.model_answers import Call, Fails, Says, Sends
 from tests.workflow.model_servers import OpenAIServer
 from tests.workflow.providers.asked import SEARCH, VERDICT, ask, request
@@ -173,3 +175,32 @@ def test_each_attempt_is_one_request() -> None:
 )
 def test_arguments_are_an_object_or_nothing(raw: str, found: object) -> None:
     assert json_object(raw) == found
+
+
+def test_calls_that_a_server_does_not_count_are_told_apart_by_their_ids() -> None:
+    def piece(**call: Any) -> bytes:
+        delta = {"tool_calls": [{"index": 0, "type": "function", **call}]}
+        return (
+            b"data: %s\n\n" % json.dumps({"model": "m", "choices": [{"index": 0, "delta": delta}]}).encode()
+        )
+
+    stream = [
+        piece(id="a", function={"name": "search", "arguments": '{"query":'}),
+        piece(function={"arguments": '"rain"}'}),
+        piece(id="b", function={"name": "now", "arguments": "{"}),
+        piece(function={"arguments": "}"}),
+        b'data: {"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}\n\ndata: [DONE]\n\n',
+    ]
+    with OpenAIServer([Sends(b"".join(stream), "text/event-stream")]) as server:
+        answer = asked_of(server, request("openai/m"), stream=True)
+    assert [(call.id, call.name, call.arguments) for call in answer.tool_calls] == [
+        ("a", "search", {"query": "rain"}),
+        ("b", "now", {}),
+    ]
+
+
+def test_numbers_of_tokens_that_are_none_are_unknown() -> None:
+    body = b'{"model":"gpt-4o","usage":{"prompt_tokens":"12","completion_tokens":null},"choices":[{"finish_reason":"stop","message":{"content":"a"}}]}'
+    with OpenAIServer([Sends(body)]) as server:
+        answer = asked_of(server, request("openai/gpt-4o"))
+    assert (answer.usage, answer.cost_usd) == (Usage(), None)

@@ -91,13 +91,15 @@ def test_a_users_file_goes_before_the_table_and_adds_to_it(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "content,said",
     [
-        ("models = 3", "models"),
-        ("[models.x]\ninput = 1\n", "output"),
-        ("[models.x]\ninput = 'a'\noutput = 1\n", "float"),
+        ("", "it has nothing"),
+        ("models = 3", "tables such as [models.gpt-4o]"),
+        ("[models.x]\ninput = 1\n", "[models.x]: it is missing the required field `output`"),
+        ("[models.x]\ninput = 'a'\noutput = 1\n", "[models.x]: Expected `float`, got `str` - at `input`"),
         ("[models.x]\ninput = 1\noutput = 1\nouput = 2\n", "ouput"),
         ("[models.x]\ninput = -1\noutput = 1\n", "below 0"),
+        ("[models.x]\ninput = nan\noutput = 1\n", "no number"),
         ("[models.x\n", "line 1"),
-        ("other = 1\n", "other"),
+        ("other = 1\n", "and it has other"),
     ],
 )
 def test_what_is_wrong_in_a_price_file_is_one_sentence(tmp_path: Path, content: str, said: str) -> None:

@@ -12,9 +12,9 @@ import msgspec
 from clew.extras import require
 from clew.model.usage import Usage
 from clew.workflow.chat import CallPlace, ChatAnswer, ChatRequest, Message, ToolCall
+from clew.workflow.providers.answer_parts import MISSHAPEN, count_of, json_object, text_of
 from clew.workflow.providers.closed_schema import closed_schema
 from clew.workflow.providers.failures import failure, provider_failure, told
-from clew.workflow.providers.openai_chat import json_object
 from clew.workflow.providers.prices import BUILT_IN, Prices
 
 PREFIX: Final = "anthropic/"
@@ -77,7 +77,7 @@ class AnthropicChat:
 
         Raises: ProviderError; MissingExtraError where the SDK is not installed.
         """
-        client = await self._open()
+        client = await self._open(request.model)
         parameters = request_parameters(request, transform=self._sdk.transform_schema)
         try:
             response = await client.messages.create(**parameters, stream=on_text is not None)
@@ -99,18 +99,24 @@ class AnthropicChat:
             with contextlib.suppress(Exception):  # nothing can be lost any more
                 await client.close()
 
-    async def _open(self) -> Any:
+    async def _open(self, model: str) -> Any:
         async with self._opening:
             if self._client is None:
                 self._sdk = await asyncio.to_thread(require, "anthropic", extra="anthropic")
-                self._client = self._sdk.AsyncAnthropic(
-                    api_key=self._api_key,
-                    auth_token=self._auth_token,
-                    base_url=self._base_url,
-                    timeout=self._sdk.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s)),
-                    max_retries=0,  # each attempt is recorded by the runner, which also knows the node's patience
-                )
+                try:
+                    self._client = self._new_client()
+                except Exception as error:  # of an address that is none
+                    raise provider_failure(error, model=model, secrets=self._secrets) from error
             return self._client
+
+    def _new_client(self) -> Any:
+        return self._sdk.AsyncAnthropic(
+            api_key=self._api_key,
+            auth_token=self._auth_token,
+            base_url=self._base_url,
+            timeout=self._sdk.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s)),
+            max_retries=0,  # each attempt is recorded by the runner, which also knows the node's patience
+        )
 
     async def _collect(self, stream: Any, model: str, on_text: Callable[[str], None]) -> _Collected:
         collected = _Collected()
@@ -118,7 +124,7 @@ class AnthropicChat:
             async for event in events:
                 try:
                     text = collected.add_event(event)
-                except _MISSHAPEN as error:
+                except MISSHAPEN as error:
                     raise failure("bad_answer", model=model, reason=_NO_MESSAGE) from error
                 if text:
                     on_text(text)
@@ -127,7 +133,6 @@ class AnthropicChat:
         return collected
 
 
-_MISSHAPEN: Final = (AttributeError, TypeError, KeyError, IndexError, ValueError)
 _NO_MESSAGE: Final = "it has not the form of a message"
 
 
@@ -136,10 +141,10 @@ class _Collected:
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
-        self.calls: dict[int, dict[str, Any]] = {}
+        self.calls: dict[int, dict[str, str]] = {}
         self.model: str | None = None
         self.stop_reason: str | None = None
-        self.counts: dict[str, int | None] = {}
+        self.counts: dict[str, int] = {}
         self.is_whole = False
 
     def add_event(self, event: Any) -> str:
@@ -150,13 +155,13 @@ class _Collected:
             case "content_block_start":
                 return self.add_block(event.index, event.content_block, is_whole=False)
             case "content_block_delta" if event.delta.type == "text_delta":
-                self.pieces.append("" + event.delta.text)  # raises where it is no text
-                return str(event.delta.text)
+                self.pieces.append(text_of(event.delta.text))
+                return self.pieces[-1]
             case "content_block_delta" if event.delta.type == "input_json_delta":
                 if event.index in self.calls:
-                    self.calls[event.index]["raw"] += event.delta.partial_json
+                    self.calls[event.index]["raw"] += text_of(event.delta.partial_json)
             case "message_delta":
-                self.stop_reason = event.delta.stop_reason or self.stop_reason
+                self.stop_reason = text_of(event.delta.stop_reason) or self.stop_reason
                 self.add_counts(event.usage)
             case "message_stop":
                 self.is_whole = True
@@ -164,8 +169,8 @@ class _Collected:
 
     def add_about(self, message: Any) -> None:
         """Take in what a message says of itself."""
-        self.model = message.model
-        self.stop_reason = message.stop_reason
+        self.model = text_of(message.model) or None
+        self.stop_reason = text_of(message.stop_reason) or None
         self.add_counts(message.usage)
 
     def add_counts(self, usage: Any) -> None:
@@ -176,22 +181,21 @@ class _Collected:
             "cache_read_input_tokens",
             "cache_creation_input_tokens",
         ):
-            count = getattr(usage, name, None)
+            count = count_of(getattr(usage, name, None))
             if count is not None:
-                self.counts[name] = int(count)
-        thinking = getattr(getattr(usage, "output_tokens_details", None), "thinking_tokens", None)
+                self.counts[name] = count
+        thinking = count_of(getattr(getattr(usage, "output_tokens_details", None), "thinking_tokens", None))
         if thinking is not None:
-            self.counts["thinking_tokens"] = int(thinking)
+            self.counts["thinking_tokens"] = thinking
 
     def add_block(self, index: int, block: Any, *, is_whole: bool) -> str:
         """Take in a block of content, or the beginning of one; return its text. Thinking is left out."""
         if block.type == "text":
-            text = "" + (block.text or "")
-            self.pieces.append(text)
-            return text
+            self.pieces.append(text_of(block.text))
+            return self.pieces[-1]
         if block.type == "tool_use":
             raw = msgspec.json.encode(block.input).decode() if is_whole else ""
-            self.calls[index] = {"id": block.id, "name": block.name, "raw": raw}
+            self.calls[index] = {"id": text_of(block.id), "name": text_of(block.name), "raw": raw}
         return ""
 
     def to_answer(self, asked: str, prices: Prices) -> ChatAnswer:
@@ -236,7 +240,7 @@ def _read_message(response: Any, model: str) -> _Collected:
         collected.add_about(response)
         for index, block in enumerate(response.content):
             collected.add_block(index, block, is_whole=True)
-    except _MISSHAPEN as error:
+    except MISSHAPEN as error:
         raise failure("bad_answer", model=model, reason=_NO_MESSAGE) from error
     return collected
 

@@ -31,6 +31,8 @@ MAY_RETRY: Final = frozenset({"rate_limit", "timeout", "connection", "bad_answer
 """Kinds of failures after which the same request may succeed."""
 
 _MOST_CHARACTERS: Final = 300
+_MOST_READ: Final = 4000
+"""Of a message that may be of any size."""
 _SAYS: Final[dict[str, str]] = {
     "rate_limit": "wants fewer requests",
     "timeout": "did not answer in time",
@@ -218,9 +220,10 @@ def _reason(error: Exception, body: Mapping[str, Any], secrets: Sequence[str]) -
     text = body.get("message")
     if not isinstance(text, str) or not text:
         text = _unstructured(error)
-    if text.lstrip().startswith("<"):
-        text = "it sent a page instead"  # of a proxy in between
-    text = " ".join(text.split())
+    text = text[:_MOST_READ].lstrip()
+    if text.startswith("<"):
+        return "it sent a page instead"  # of a proxy in between
+    text = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, REDACTED)

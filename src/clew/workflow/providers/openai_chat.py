@@ -13,6 +13,7 @@ import msgspec
 from clew.extras import require
 from clew.model.usage import Usage
 from clew.workflow.chat import CallPlace, ChatAnswer, ChatRequest, Message, ToolCall
+from clew.workflow.providers.answer_parts import MISSHAPEN, count_of, json_object, text_of
 from clew.workflow.providers.closed_schema import closed_schema
 from clew.workflow.providers.failures import failure, provider_failure, told
 from clew.workflow.providers.prices import BUILT_IN, Prices
@@ -61,7 +62,7 @@ class OpenAIChat:
 
         Raises: ProviderError; MissingExtraError where the SDK is not installed.
         """
-        client = await self._open()
+        client = await self._open(request.model)
         parameters = request_parameters(request, is_official=self._base_url == OFFICIAL_URL)
         if on_text is not None:
             parameters |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -82,17 +83,23 @@ class OpenAIChat:
             with contextlib.suppress(Exception):  # nothing can be lost any more
                 await client.close()
 
-    async def _open(self) -> Any:
+    async def _open(self, model: str) -> Any:
         async with self._opening:
             if self._client is None:
                 openai = await asyncio.to_thread(require, "openai", extra="openai")
-                self._client = openai.AsyncOpenAI(
-                    api_key=self._api_key,
-                    base_url=self._base_url,
-                    timeout=openai.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s)),
-                    max_retries=0,  # each attempt is recorded by the runner, which also knows the node's patience
-                )
+                try:
+                    self._client = self._new_client(openai)
+                except Exception as error:  # of an address that is none
+                    raise provider_failure(error, model=model, secrets=[self._api_key]) from error
             return self._client
+
+    def _new_client(self, openai: Any) -> Any:
+        return openai.AsyncOpenAI(
+            api_key=self._api_key,
+            base_url=self._base_url,
+            timeout=openai.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s)),
+            max_retries=0,  # each attempt is recorded by the runner, which also knows the node's patience
+        )
 
     async def _collect(self, stream: Any, model: str, on_text: Callable[[str], None]) -> _Collected:
         collected = _Collected()
@@ -100,7 +107,7 @@ class OpenAIChat:
             async for chunk in chunks:
                 try:
                     text = collected.add_chunk(chunk)
-                except _MISSHAPEN as error:
+                except MISSHAPEN as error:
                     raise failure("bad_answer", model=model, reason=_NO_COMPLETION) from error
                 if text:
                     on_text(text)
@@ -109,7 +116,6 @@ class OpenAIChat:
         return collected
 
 
-_MISSHAPEN: Final = (AttributeError, TypeError, KeyError, IndexError, ValueError)
 _NO_COMPLETION: Final = "it has not the form of a chat completion"
 
 
@@ -120,6 +126,7 @@ class _Collected:
         self.pieces: list[str] = []
         self.refusals: list[str] = []
         self.calls: dict[int, dict[str, str]] = {}
+        self._latest: dict[int, int] = {}
         self.model: str | None = None
         self.finish_reason: str | None = None
         self.usage: Usage | None = None
@@ -130,36 +137,42 @@ class _Collected:
         self.add_about(chunk)
         text = ""
         for choice in chunk.choices or []:
-            if choice.finish_reason is not None:
-                self.finish_reason = choice.finish_reason
+            self.finish_reason = text_of(choice.finish_reason) or self.finish_reason
             if choice.delta is not None:
                 text += self.add_message(choice.delta)
         return text
 
     def add_about(self, response: Any) -> None:
         """Take in what a completion and a chunk have in common."""
-        self.model = response.model or self.model
+        self.model = text_of(response.model) or self.model
         usage = getattr(response, "usage", None)
         if usage is not None:
             self.usage = _usage(usage)
             details = getattr(usage, "prompt_tokens_details", None)
-            self.cache_write_tokens = getattr(details, "cache_write_tokens", None) or 0
+            self.cache_write_tokens = count_of(getattr(details, "cache_write_tokens", None)) or 0
 
     def add_message(self, message: Any) -> str:
         """Take in a message, or a piece of one; return its text."""
-        text = message.content or ""
-        self.pieces.append("" + text)  # raises where it is no text
-        self.refusals.append("" + (getattr(message, "refusal", None) or ""))
+        text = text_of(message.content)
+        self.pieces.append(text)
+        self.refusals.append(text_of(getattr(message, "refusal", None)))
         for number, call in enumerate(message.tool_calls or []):
             index = getattr(call, "index", None)  # a piece says which call it belongs to
-            parts = self.calls.setdefault(
-                number if index is None else index, {"id": "", "name": "", "raw": ""}
-            )
-            parts["id"] = call.id or parts["id"]
+            parts = self._parts(number if index is None else index, text_of(call.id))
             if call.function is not None:
-                parts["name"] += call.function.name or ""
-                parts["raw"] += call.function.arguments or ""
-        return str(text)
+                parts["name"] += text_of(call.function.name)
+                parts["raw"] += text_of(call.function.arguments)
+        return text
+
+    def _parts(self, index: int, id_: str) -> dict[str, str]:
+        """Return what is known of a call. Some servers count none of them: another id is another call."""
+        key = self._latest.get(index, index)
+        if id_ and self.calls.get(key, {}).get("id", id_) != id_:
+            key = max(self.calls) + 1
+        self._latest[index] = key
+        parts = self.calls.setdefault(key, {"id": "", "name": "", "raw": ""})
+        parts["id"] = id_ or parts["id"]
+        return parts
 
     def to_answer(self, asked: str, prices: Prices) -> ChatAnswer:
         """Return what was collected, with its price."""
@@ -190,9 +203,9 @@ def _read_completion(response: Any, model: str) -> _Collected:
     try:
         collected.add_about(response)
         choice = response.choices[0]
-        collected.finish_reason = choice.finish_reason
+        collected.finish_reason = text_of(choice.finish_reason) or None
         collected.add_message(choice.message)
-    except _MISSHAPEN as error:
+    except MISSHAPEN as error:
         raise failure("bad_answer", model=model, reason=_NO_COMPLETION) from error
     return collected
 
@@ -237,17 +250,6 @@ def request_parameters(request: ChatRequest, *, is_official: bool) -> dict[str, 
     return parameters
 
 
-def json_object(raw: str) -> dict[str, Any] | None:
-    """Return the object that a text in JSON is, {} for an empty text, None for everything else."""
-    if not raw.strip():
-        return {}
-    try:
-        found = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def _message(message: Message) -> dict[str, Any]:
     if message.role == "tool":
         return {"role": "tool", "tool_call_id": message.tool_call_id or "", "content": message.content}
@@ -275,8 +277,8 @@ def _usage(usage: Any) -> Usage:
     sent = getattr(usage, "prompt_tokens_details", None)
     received = getattr(usage, "completion_tokens_details", None)
     return Usage(
-        input_tokens=usage.prompt_tokens,
-        output_tokens=usage.completion_tokens,
-        cached_tokens=getattr(sent, "cached_tokens", None),
-        reasoning_tokens=getattr(received, "reasoning_tokens", None),
+        input_tokens=count_of(usage.prompt_tokens),
+        output_tokens=count_of(usage.completion_tokens),
+        cached_tokens=count_of(getattr(sent, "cached_tokens", None)),
+        reasoning_tokens=count_of(getattr(received, "reasoning_tokens", None)),
     )

@@ -13,11 +13,12 @@ of one's own goes before the table.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -109,13 +110,9 @@ def load_prices(path: Path | None) -> Prices:
     except ValueError as error:  # not UTF-8, or not TOML, which says the line itself
         raise ConfigError(f"the price file {path} is not TOML: {error}") from error
     try:
-        found = msgspec.convert(document, _PriceFile)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"the price file {path} cannot be used: {_for_a_reader(error)}") from error
-    for name, price in found.models.items():
-        if min(price.input, price.output, price.cached_input or 0, price.cache_write or 0) < 0:
-            raise ConfigError(f"the price file {path} cannot be used: a price of {name} is below 0")
-    return Prices(found.models, otherwise=BUILT_IN)
+        return Prices(_prices_in(document), otherwise=BUILT_IN)
+    except ValueError as error:
+        raise ConfigError(f"the price file {path} cannot be used: {error}") from error
 
 
 def cost_usd(model: str, usage: Usage | None) -> float | None:
@@ -123,12 +120,28 @@ def cost_usd(model: str, usage: Usage | None) -> float | None:
     return BUILT_IN.cost_usd(model, usage)
 
 
-class _PriceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    models: dict[str, Price]
-
-
-def _for_a_reader(error: msgspec.ValidationError) -> str:
-    return str(error).replace("Object", "a table").replace("`$.", "`").replace("[...]", "")
+def _prices_in(document: dict[str, Any]) -> dict[str, Price]:
+    """Raises: ValueError, which says what is wrong and where."""
+    tables = document.get("models")
+    if document.keys() != {"models"} or not isinstance(tables, dict):
+        known = ", ".join(sorted(document.keys() - {"models"})) or "nothing"
+        raise ValueError(f"prices stand in tables such as [models.gpt-4o], and it has {known}")
+    found = {}
+    for name, table in tables.items():
+        try:
+            price = found[name] = msgspec.convert(table, Price)
+        except msgspec.ValidationError as error:
+            said = (
+                str(error)
+                .replace("Object", "it")
+                .replace("it missing", "it is missing the")
+                .replace("`$.", "`")
+            )
+            raise ValueError(f"[models.{name}]: {said}") from error
+        rates = (price.input, price.output, price.cached_input or 0.0, price.cache_write or 0.0)
+        if not all(0 <= rate < math.inf for rate in rates):
+            raise ValueError(f"[models.{name}]: a price is below 0, or no number")
+    return found
 
 
 def _listed(*rates: float, write: float | None = None, long_prompt: LongPrompt | None = None) -> Price:

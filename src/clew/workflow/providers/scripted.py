@@ -32,7 +32,7 @@ from clew.workflow.chat import CallPlace, ChatAnswer, ChatRequest, ToolCall
 from clew.workflow.providers.failures import MAY_RETRY
 
 SOURCE: Final = "scripted"
-_WORD: Final = re.compile(r"\s*\S+\s*")
+_WORD: Final = re.compile(r"\S+\s*|\s+")
 
 
 class ScriptedCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,7 +120,7 @@ class ScriptedModel:
             )
         text = _text_of(found)
         if on_text is not None:
-            for piece in _WORD.findall(text) or [text] * bool(text):
+            for piece in _WORD.findall(text):
                 on_text(piece)
         return ChatAnswer(
             text=text,
