@@ -98,6 +98,7 @@ def test_a_users_file_goes_before_the_table_and_adds_to_it(tmp_path: Path) -> No
         ("[models.x]\ninput = 1\noutput = 1\nouput = 2\n", "ouput"),
         ("[models.x]\ninput = -1\noutput = 1\n", "below 0"),
         ("[models.x]\ninput = nan\noutput = 1\n", "no number"),
+        ("[models.gpt-4.1]\ninput = 1\noutput = 1\n", "a name with a dot in it stands in quotes"),
         ("[models.x\n", "line 1"),
         ("other = 1\n", "and it has other"),
     ],

@@ -107,7 +107,7 @@ def load_prices(path: Path | None) -> Prices:
         document = tomllib.loads(path.read_bytes().decode())
     except OSError as error:
         raise ConfigError(f"the price file {path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # not UTF-8, or not TOML, which says the line itself
+    except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML, which says the line itself
         raise ConfigError(f"the price file {path} is not TOML: {error}") from error
     try:
         return Prices(_prices_in(document), otherwise=BUILT_IN)
@@ -131,17 +131,17 @@ def _prices_in(document: dict[str, Any]) -> dict[str, Price]:
         try:
             price = found[name] = msgspec.convert(table, Price)
         except msgspec.ValidationError as error:
-            said = (
-                str(error)
-                .replace("Object", "it")
-                .replace("it missing", "it is missing the")
-                .replace("`$.", "`")
-            )
-            raise ValueError(f"[models.{name}]: {said}") from error
+            said = str(error).replace("Object", "it").replace("it missing", "it is missing the")
+            quotes = "; a name with a dot in it stands in quotes" if _is_split_name(table) else ""
+            raise ValueError(f"[models.{name}]: {said.replace('`$.', '`')}{quotes}") from error
         rates = (price.input, price.output, price.cached_input or 0.0, price.cache_write or 0.0)
         if not all(0 <= rate < math.inf for rate in rates):
             raise ValueError(f"[models.{name}]: a price is below 0, or no number")
     return found
+
+
+def _is_split_name(table: Any) -> bool:
+    return isinstance(table, dict) and any(isinstance(inner, dict) for inner in table.values())
 
 
 def _listed(*rates: float, write: float | None = None, long_prompt: LongPrompt | None = None) -> Price:
