@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console, Group
@@ -13,14 +14,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from clew.journal.follow import JournalFollower
 from clew.model.events import Event, decode_event
+from clew.stream.pump import Pump
 from clew.view.durations import format_count, format_duration
 
 MARKS: Final = {
     "running": ("●", "cyan"),
     "completed": ("✓", "green"),
     "failed": ("✗", "red"),
-    "skipped": ("–", "dim"),
+    "skipped": ("-", "dim"),
 }
 _LAST_LINES: Final = 4
 _FRAMES_A_SECOND: Final = 8
@@ -47,7 +50,7 @@ class _Node:
 
 
 class LiveTree:
-    """A sink that draws on a terminal. Called from one thread; `close` takes the drawing away."""
+    """A sink that draws on a terminal. Called from one thread; what was drawn last stays."""
 
     def __init__(self, console: Console, *, name: str) -> None:
         self._name = name
@@ -61,7 +64,6 @@ class LiveTree:
             console=console,
             get_renderable=self.drawing,
             refresh_per_second=_FRAMES_A_SECOND,
-            transient=True,
             redirect_stdout=False,
             redirect_stderr=True,
         )
@@ -76,7 +78,7 @@ class LiveTree:
                     self._take(event)
 
     def close(self, *, timeout_s: float) -> None:  # noqa: ARG002 - nothing here waits
-        """Draw no more."""
+        """Draw no more; how it ended stays to be read."""
         self._live.stop()
 
     def drawing(self) -> Group:
@@ -171,7 +173,7 @@ def _table(nodes: Sequence[_Node]) -> Table:
             took_ns = round((time.monotonic() - node.began_s) * 1e9)
         name = Text.assemble("  " * node.depth, (mark, style), f" {node.name}", (f"  {node.kind}", "dim"))
         if node.times > 1:
-            name.append(f"  ×{node.times}", "dim")
+            name.append(f"  {node.times} times", "dim")
         turn = "" if node.turn is None else f"turn {node.turn}  "
         table.add_row(
             name,
@@ -181,3 +183,11 @@ def _table(nodes: Sequence[_Node]) -> Table:
             Text(f"{turn}{node.said}"),
         )
     return table
+
+
+def start_live_tree(run_id: str, *, name: str, home: Path, writer: str) -> Pump:
+    """Draw a run on the terminal that stderr is, until the pump is closed."""
+    tree = LiveTree(Console(stderr=True), name=name)
+    pump = Pump(JournalFollower(home, runs={run_id}, own_writer=writer), tree, name="the live view")
+    pump.start()
+    return pump

@@ -153,6 +153,12 @@ def _run_project(
     from clew.workflow.tools.output import quiet_stdout
 
     pumps = session.start_stream(run_id, options, report=note)
+    recorder = session.recorder()
+    if run_id is not None and recorder is not None and sys.stderr.isatty() and not options.enabled:
+        from clew.cli.live_tree import start_live_tree
+
+        tree = start_live_tree(run_id, name=prepared.run.name, home=session.home, writer=recorder.writer.id)
+        pumps = Pumps((tree,))
     failure: Exception | None = None
     outputs: dict[str, Any] = {}
     pid = os.getpid()

@@ -60,6 +60,9 @@ class NoopSpan:
     def fail(self, error: object, **details: object) -> None:
         """Do nothing."""
 
+    def note_stack(self, stack: str) -> None:
+        """Do nothing."""
+
     def skip(self, reason: str, **details: object) -> None:
         """Do nothing."""
 

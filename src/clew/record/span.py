@@ -187,6 +187,10 @@ class Span(Work):
         if retried is not None:
             self._more()["retried"] = retried
 
+    def note_stack(self, stack: str) -> None:
+        """After `fail`: say where it failed, where that is known better than by the error's own traceback."""
+        self._more()["stack"] = stack
+
     def skip(
         self, reason: str, *, condition: str | None = None, values: dict[str, Any] | None = None
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, Final
 
 from clew.errors import (
@@ -11,11 +12,13 @@ from clew.errors import (
     NodeError,
     ProviderError,
     ReplayError,
+    ToolError,
     UsageError,
     WorkflowError,
 )
 from clew.record.hot import event
 from clew.record.span import Span, open_span
+from clew.record.unusual import stack_of
 from clew.workflow.expression import Expression, parse
 from clew.workflow.flow import Verdict, arriving, look_at
 from clew.workflow.kinds import run_node
@@ -27,6 +30,7 @@ from clew.workflow.services import Executing, Services
 
 EDGE_FALSE: Final = "edge_condition_false"
 """The original's own word for it."""
+_OURS: Final = Path(__file__).parent
 _FINAL: Final = (BudgetError, ExpressionError, NodeError, ReplayError, UsageError)
 """What would only happen again."""
 OWN_FALSE: Final = "condition_false"
@@ -235,17 +239,20 @@ class Execution:
             "inputs": inputs,
             "definition": self._definition(node),
         }
+        failure: Exception | None = None
         with open_span((node.id, _kind(node)), {}, start=start) as span:
             try:
                 outputs = await self._outputs(node, inputs, wrong)
             except Exception as error:
+                failure = error
                 self._note_failure(span, error, node, attempt=attempt)
-                raise
-            event("output_produced", outputs=outputs)
-            span.output(outputs)
-            if not is_json(outputs):
-                span.set(**{NOT_JSON: True})
-            return outputs
+            else:
+                event("output_produced", outputs=outputs)
+                span.output(outputs)
+                if not is_json(outputs):
+                    span.set(**{NOT_JSON: True})
+                return outputs
+        raise failure
 
     async def _outputs(
         self, node: AnyNode, inputs: dict[str, Any], wrong: NodeError | None
@@ -268,6 +275,20 @@ class Execution:
     def _note_failure(self, span: Any, error: Exception, node: AnyNode, *, attempt: int) -> None:
         if isinstance(span, Span):
             span.fail(error, retried=attempt < node.retry.attempts and _may_retry(error))
+            where = _stack_of_the_users(error)
+            if where is not None:
+                span.note_stack(where)
+
+
+def _stack_of_the_users(error: Exception) -> str | None:
+    """Return where a tool failed, from its own first line on; None where no tool did."""
+    cause = error.__cause__ if isinstance(error, ToolError) else None
+    if cause is None:
+        return None
+    traceback = cause.__traceback__
+    while traceback is not None and Path(traceback.tb_frame.f_code.co_filename).is_relative_to(_OURS):
+        traceback = traceback.tb_next
+    return stack_of(cause.with_traceback(traceback))
 
 
 def _kind(node: AnyNode) -> str:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from clew.errors import UsageError
-from clew.workflow.project import Edge, Project
+from clew.workflow.project import Edge, Project, ToolNode
 
 
 class Plan(NamedTuple):
@@ -35,9 +35,17 @@ def edges_out_of(project: Project) -> dict[str, list[Edge]]:
     return found
 
 
+def steps(project: Project) -> frozenset[str]:
+    """Return the nodes that run by themselves: all but tools that no edge touches, which agents call."""
+    touched = {name for edge in project.edges for name in (edge.source, edge.target)}
+    return frozenset(
+        name for name, node in project.nodes.items() if name in touched or not isinstance(node, ToolNode)
+    )
+
+
 def whole(project: Project) -> Plan:
     """Everything runs."""
-    return Plan(frozenset(project.nodes), {})
+    return Plan(steps(project), {})
 
 
 def from_entrypoint(project: Project, name: str | None) -> frozenset[str]:
@@ -46,7 +54,7 @@ def from_entrypoint(project: Project, name: str | None) -> frozenset[str]:
     An entrypoint is one of the manifest's, or any node. Raises: UsageError: there is none of that name.
     """
     if name is None:
-        return frozenset(project.nodes)
+        return steps(project)
     declared = project.entrypoints.get(name)
     begins = declared.nodes if declared is not None and declared.nodes else [name]
     reached = after(project, [known_node(project, node, what="entrypoint") for node in begins])

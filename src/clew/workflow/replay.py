@@ -38,9 +38,17 @@ class Replay:
         self.served = 0
         """Answers of models and tools that were taken from the trace."""
 
-    def learn(self, trace: ExecutionTrace) -> None:
-        """Take in what a run was answered."""
+    def learn(self, trace: ExecutionTrace, *, only_interrupted: bool = False) -> None:
+        """Take in what a run was answered.
+
+        Args:
+            trace: of the run.
+            only_interrupted: leave out executions that ended. What an interrupted one was answered is paid for already;
+                what a failed one was answered may be why it failed.
+        """
         for node in trace.nodes:
+            if only_interrupted and node.status not in {"running", "interrupted"}:
+                continue
             for event in node.events:
                 if event.event == ANSWERED:
                     self._learn_answer(event)

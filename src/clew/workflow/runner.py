@@ -121,8 +121,13 @@ class ProjectRun:
             await self._signals.wait(options.wait_for, timeout_s=options.wait_timeout_s)
         live = surroundings.models(self._project)
         models: ChatModel = live
+        around_tool = None
         if options.replay is not None:
             models = self.replay = self._make_replay(options.replay, None if options.offline else live)
+            around_tool = self.replay.around_tool
+        elif options.resume is not None:
+            paid = self._make_replay(options.resume, live, only_interrupted=True)
+            models, around_tool = paid, paid.around_tool
         services = Services(
             models=models,
             definitions=self._definitions,
@@ -130,7 +135,7 @@ class ProjectRun:
             load=self._load,
             recorder=surroundings.recorder,
             earlier=self._earlier if options.resume is not None else None,
-            around_tool=None if self.replay is None else self.replay.around_tool,
+            around_tool=around_tool,
             spawn=surroundings.spawn,
             dry_run=options.dry_run,
             on_text=surroundings.on_text,
@@ -184,7 +189,9 @@ class ProjectRun:
             told(f"{name} runs again: {reason}")
         return Plan(nodes, outputs)
 
-    def _make_replay(self, run_id: str, live: ChatModel | None) -> Replay:
+    def _make_replay(
+        self, run_id: str, live: ChatModel | None, *, only_interrupted: bool = False
+    ) -> Replay:
         replay = Replay(whole=self._earlier.whole, live=live)
         waiting = [run_id]
         children: dict[str, list[str]] = {}
@@ -193,7 +200,7 @@ class ProjectRun:
                 children.setdefault(row.parent_run_id, []).append(row.run_id)
         while waiting:
             each = waiting.pop(0)
-            replay.learn(self._earlier.trace(each))
+            replay.learn(self._earlier.trace(each), only_interrupted=only_interrupted)
             waiting += children.get(each, [])
         return replay
 
