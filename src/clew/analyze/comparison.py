@@ -92,7 +92,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     divergences_left_out: int
     """Divergences beyond those listed."""
     nodes: list[NodeComparison]
-    """Every node of both runs, in order of its first start."""
+    """Every node of both runs: those of the new one in order of their first start, then those of runs inside, then
+    those that only the old run has."""
     duration_ns: Measure
     """Of the runs as a whole."""
     input_tokens: Measure
@@ -145,7 +146,8 @@ def _compared_run(tree: RunTree) -> ComparedRun:
         duration_ns=run.duration_ns,
         inner_runs=len(tree.runs) - 1,
         executions=len(tree.nodes) - len(tree.runs),
-        lost=sum(inner.lost for inner in tree.runs.values()),
+        # A loss is known of a process, not of a run: those that it recorded together count it each.
+        lost=max(inner.lost for inner in tree.runs.values()),
     )
 
 
