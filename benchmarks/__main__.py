@@ -29,6 +29,7 @@ BENCHMARKS = (
     "import_cost",
     "fold_speed",
     "runs_index",
+    "workflow_cost",
     "influenza_overhead",
 )
 BEGIN, END = "<!-- table:", "<!-- end of table -->"

@@ -222,7 +222,8 @@ class Execution:
             except Exception as error:
                 if attempt == retry.attempts or not _may_retry(error):
                     raise _failure(node, error) from error
-                await asyncio.sleep(max(delay_s, getattr(error, "retry_after_s", None) or 0.0))
+                wanted_s = getattr(error, "retry_after_s", None) or 0.0
+                await asyncio.sleep(min(max(delay_s, wanted_s), retry.max_delay_s))
                 delay_s = min(delay_s * retry.factor, retry.max_delay_s)
             else:
                 self._done(node, outputs)

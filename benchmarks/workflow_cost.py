@@ -1,0 +1,183 @@
+"""What does the runner of workflows cost, and what does recording add to it?
+
+Scheduling: nodes that do nothing, in a chain, and all side by side, against the bare cost of as many asyncio tasks.
+Recording: a project of 200 trivial tool nodes, payloads whole and streamed to a file, against the same with recording off.
+Off: the same runner with its recording calls taken out, on nodes of one millisecond.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from places import record_in, scratch_folder
+from table import Row, duration, print_benchmark
+
+NODES = 200
+SIZES = (1_000, 10_000)
+NODE_BAR_S = 150e-6
+
+
+def measure(arguments: argparse.Namespace) -> list[Row]:
+    rounds = 3 if arguments.quick else 15
+    with scratch_folder() as folder:
+        record_in(folder / "home")
+        return [
+            *(_schedule_row(shape, size) for shape in ("chain", "side by side") for size in SIZES),
+            _overhead_row(folder, rounds),
+            _off_row(folder, rounds),
+        ]
+
+
+def _schedule_row(shape: str, size: int) -> Row:
+    from clew.workflow.schedule import Schedule
+
+    names = [str(number) for number in range(size)]
+    follows = {name: [names[i + 1]] if i + 1 < size else [] for i, name in enumerate(names)}
+    edges: dict[str, list[str]] = follows if shape == "chain" else {name: [] for name in names}
+
+    async def nothing(_node: str) -> None:
+        pass
+
+    async def tasks() -> None:
+        for _ in names:
+            await asyncio.create_task(nothing(""))
+
+    ours, bare = [], []
+    for _ in range(5):
+        ours.append(
+            _seconds(
+                lambda: asyncio.run(Schedule(names, edges, concurrency=16, on_error="finish").run(nothing))
+            )
+        )
+        bare.append(_seconds(lambda: asyncio.run(tasks())))
+    each, peer = statistics.median(ours) / size, statistics.median(bare) / size
+    return Row(
+        what=f"scheduling a node, {size:,} in a graph, {shape}",
+        ours=duration(each * 1e9),
+        peer=duration(peer * 1e9),
+        ratio=f"{each / peer:.1f}",
+        bar="<= 150 us",
+        kept=each <= NODE_BAR_S,
+        note="Scheduling: the peer is one asyncio task after the other that does nothing.",
+    )
+
+
+def _overhead_row(folder: Path, rounds: int) -> Row:
+    project = _project(folder / "trivial", "    return {}")
+    on, off = [], []
+    for number in range(rounds):
+        for recorded in (True, False) if number % 2 else (False, True):
+            (on if recorded else off).append(_run(project, folder, recorded=recorded))
+    change = statistics.median(a / b for a, b in zip(on, off, strict=True)) - 1
+    return Row(
+        what=f"{NODES} trivial tool nodes, whole payloads and a file, against recording off",
+        ours=duration(statistics.median(on) * 1e9),
+        peer=duration(statistics.median(off) * 1e9),
+        ratio=f"{change:+.1%}",
+        bar="< +5 %",
+        kept=change < 0.05,
+        note="Trivial nodes: Python functions that return at once, each called in a thread of its own.",
+    )
+
+
+def _off_row(folder: Path, rounds: int) -> Row:
+    project = _project(folder / "slow", "    time.sleep(0.001)\n    return {}")
+    off, bare = [], []
+    for number in range(rounds):
+        for calls in (True, False) if number % 2 else (False, True):
+            with _nothing() if calls else _without_calls():
+                (off if calls else bare).append(_run(project, folder, recorded=False))
+    change = statistics.median(a / b for a, b in zip(off, bare, strict=True)) - 1
+    return Row(
+        what=f"{NODES} nodes of 1 ms, recording off, against no recording calls at all",
+        ours=duration(statistics.median(off) * 1e9),
+        peer=duration(statistics.median(bare) * 1e9),
+        ratio=f"{change:+.2%}",
+        bar="< +0.1 %",
+        kept=change < 0.001,
+        note="No calls: `event` and `open_span` of the runner replaced by functions that do nothing.",
+    )
+
+
+def _run(project: Path, folder: Path, *, recorded: bool) -> float:
+    """Run the project once and return the seconds of its execution, with its end of the stream."""
+    import msgspec
+
+    from clew.config import load_settings
+    from clew.session import session
+    from clew.stream.options import StreamOptions
+    from clew.workflow.manifest import load_project
+    from clew.workflow.providers.choose import open_models
+    from clew.workflow.runner import ProjectRun, RunOptions, Surroundings
+
+    settings = msgspec.structs.replace(load_settings({}), capture="full", enabled=recorded)
+    session.configure(settings)
+    surroundings = Surroundings(
+        recorder=session.recorder(),
+        home=session.home,
+        environ=os.environ,
+        models=lambda _project: open_models(environ=os.environ),
+    )
+    run = ProjectRun(load_project(project, environ=os.environ), RunOptions(), surroundings)
+    options = StreamOptions(enabled=recorded, to=(), file=str(folder / "events.jsonl"))
+    pumps = session.start_stream(run.run.run_id, options, report=print)
+    seconds = _seconds(run.execute)
+    pumps.close(3.0)
+    session.close()
+    return seconds
+
+
+def _project(folder: Path, body: str) -> Path:
+    """Write a chain of tool nodes."""
+    (folder / "tools").mkdir(parents=True)
+    (folder / "tools" / "t.py").write_text(f"import time\n\n\ndef work():\n{body}\n")
+    lines = ['clew: "1"', "name: trivial", "tools:"]
+    lines += [f"  t{n}: {{type: python, module: t, function: work}}" for n in range(NODES)]
+    lines += ["edges:", *(f"  e{n}: {{from: t{n}, to: t{n + 1}, mapping: {{}}}}" for n in range(NODES - 1))]
+    (folder / "clew.yaml").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _without_calls() -> Iterator[None]:
+    from clew.record.noop import NOOP_SPAN
+    from clew.workflow import asking, execution, nesting, signals
+
+    def silent(*_: object, **__: object) -> None:
+        pass
+
+    def no_span(*_: object, **__: object) -> object:
+        return NOOP_SPAN
+
+    with (
+        mock.patch.object(execution, "event", silent),
+        mock.patch.object(execution, "open_span", no_span),
+        mock.patch.object(nesting, "event", silent),
+        mock.patch.object(asking, "event", silent),
+        mock.patch.object(signals, "event", silent),
+    ):
+        yield
+
+
+if __name__ == "__main__":
+    print_benchmark(measure, __doc__)
