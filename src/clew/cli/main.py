@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 import click
 
-from clew.errors import ClewError, UsageError
+from clew.errors import ClewError, ProjectError, UsageError
 from clew.version import VERSION
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ COMMANDS: Final = {
     "replay": Place(
         "clew.cli.replay", "replay", "Execute a workflow again, with the answers of its models and tools."
     ),
+    "init": Place("clew.cli.init_", "init", "Write a new workflow project that runs at once."),
+    "validate": Place("clew.cli.validate", "validate", "Say everything that is wrong with a workflow project."),
+    "graph": Place("clew.cli.graph", "graph", "Draw a workflow project: as text, Mermaid or SVG."),
     "runs": Place("clew.cli.runs", "runs", "List runs, newest first."),
     "show": Place(
         "clew.cli.show", "show", "Show what a run did: failures first, then times, tokens and costs."
@@ -171,6 +174,10 @@ def _failure(error: click.ClickException | ClewError | OSError) -> int:
         case click.ClickException():
             _say(_sentence(error.format_message()))
             return FAILED
+        case ProjectError():
+            for line in str(error).splitlines():  # one for each problem
+                _say(line)
+            return BAD_USE
         case UsageError():
             _say(_sentence(str(error)))
             return BAD_USE
