@@ -72,7 +72,16 @@ def is_shown(expected: str, printed: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(p, id=str(p.relative_to(REPOSITORY))) for p in PAGES if has_examples(p)]
+    "page",
+    [
+        pytest.param(
+            page,
+            id=str(page.relative_to(REPOSITORY)),
+            marks=[pytest.mark.needs_extra("workflow")] if page.stem == "workflows" else [],
+        )
+        for page in PAGES
+        if has_examples(page)
+    ],
 )
 def test_every_example_of_the_page_does_what_the_page_says(page: Path, tmp_path: Path) -> None:
     for number, (language, text) in enumerate(blocks(page)):

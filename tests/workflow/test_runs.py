@@ -261,3 +261,35 @@ def test_what_cannot_be_run_is_refused_in_one_sentence_and_nothing_is_recorded(
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
     assert Store(session.home).runs() == []
+
+
+def test_a_choice_between_ways_is_told_with_the_ways_not_taken_and_published_outputs_are_an_artifact(
+    tmp_path: Path,
+) -> None:
+    manifest = """
+        clew: "1"
+        name: choosing
+        nodes:
+          input: {type: input, schema: {n: {type: integer}}}
+          output: {type: output}
+        tools:
+          small: {type: python, module: t, function: same}
+          large: {type: python, module: t, function: same}
+        edges:
+          e1: {from: input, to: small, mapping: {n: n}, condition: "n < 10"}
+          e2: {from: input, to: large, mapping: {n: n}, condition: "n >= 10"}
+          e3: {from: small, to: output, mapping: {small: n}}
+          e4: {from: large, to: output, mapping: {large: n}}
+        orchestration: {publish: {path: out/latest.json}}
+    """
+    project = write_project(
+        tmp_path / "p", clew_yaml=manifest, tools__t_py="def same(n):\n    return {'n': n}\n"
+    )
+    ran = run_project(project, {"n": 12})
+    assert ran.outputs == {"output": {"large": 12}}
+    (decision,) = [event.values() for event in ran.trace.events if event.event == "decision_made"]
+    assert (decision["chosen"], decision["alternatives"]) == (["large"], ["small"])
+    (saved,) = [event.values() for event in ran.trace.events if event.event == "artifact_saved"]
+    published = Path(saved["path"])
+    assert json.loads(published.read_text()) == ran.outputs
+    assert saved["size_bytes"] == published.stat().st_size

@@ -185,6 +185,19 @@ class AgentToolCalled(Payload, frozen=True):
     """Why it failed; None where it did not."""
 
 
+class ModelAnswered(Payload, frozen=True):
+    """A model answered: the whole exchange, from which a replay answers."""
+
+    request_hash: str | None = None
+    """Hash of the request: equal requests have equal ones."""
+    turn: int | None = None
+    """Which request of its node this is, from 1."""
+    request: Any = None
+    """Model, messages, settings, tools and schema."""
+    answer: Any = None
+    """Text, tool calls, usage, cost, and where it came from if no model was asked."""
+
+
 class ScoreRecorded(Payload, frozen=True):
     """A run or a node was judged with a number."""
 
@@ -265,6 +278,7 @@ PAYLOADS: Final[dict[str, type[Payload]]] = {
     "agent_turn_started": AgentTurnStarted,
     "agent_turn_completed": AgentTurnCompleted,
     "agent_tool_called": AgentToolCalled,
+    "model_answered": ModelAnswered,
     "score_recorded": ScoreRecorded,
     "feedback_recorded": FeedbackRecorded,
     "events_lost": EventsLost,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_PYTHON = frozenset({"python", "python3"})
 ANSWERED = "model_answered"
 """The event that holds a request and its answer: what a replay answers from."""
 _canonical = msgspec.json.Encoder(order="deterministic")
@@ -148,7 +150,7 @@ async def ask_agent(execution: Executing, node: AgentNode, inputs: dict[str, Any
         request,
         model=Asking(execution, node),
         toolbox=execution.toolbox,
-        node=node,
+        node=_with_own_python(node),
         call_tool=execution.services.around_tool,
         observer=_Observer(),
     )
@@ -160,6 +162,15 @@ async def ask_agent(execution: Executing, node: AgentNode, inputs: dict[str, Any
             )
         return found
     return {"text": result.text, "output": result.text, "turns": result.turns}
+
+
+def _with_own_python(node: AgentNode) -> AgentNode:
+    """Let `python` be the one that Clew runs with: what a server imports is installed there."""
+    servers = [
+        msgspec.structs.replace(server, command=sys.executable) if server.command in _PYTHON else server
+        for server in node.mcp_servers
+    ]
+    return msgspec.structs.replace(node, mcp_servers=servers)
 
 
 class _Observer:

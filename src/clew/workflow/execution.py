@@ -30,6 +30,8 @@ from clew.workflow.services import Executing, Services
 
 EDGE_FALSE: Final = "edge_condition_false"
 """The original's own word for it."""
+_NOTED_WAIT_NS: Final = 1_000_000
+"""A node that found a place sooner did not wait."""
 _OURS: Final = Path(__file__).parent
 _FINAL: Final = (BudgetError, ExpressionError, NodeError, ReplayError, UsageError)
 """What would only happen again."""
@@ -78,6 +80,7 @@ class Execution:
             name: [edge for edge in edges if edge.source in plan.nodes]
             for name, edges in edges_into(project).items()
         }
+        self._choices = _choices(project, plan)
         self._completed: list[str] = []
         self._conditions: dict[str, Expression] = {}
         ways = edges_out_of(project)
@@ -158,10 +161,7 @@ class Execution:
         await self._attempts(node, live)
 
     def _look(self, node: AnyNode, condition: str, values: dict[str, Any], *, edge: Edge | None) -> Verdict:
-        expression = self._conditions.get(condition)
-        if expression is None:
-            expression = self._conditions[condition] = parse(condition)
-        verdict = look_at(expression, values)
+        verdict = look_at(self._read(condition), values)
         more = {} if verdict.error is None else {"error": verdict.error}
         event(
             "condition_evaluated",
@@ -203,6 +203,8 @@ class Execution:
     def _done(self, node: AnyNode, outputs: dict[str, Any]) -> None:
         self.outputs[node.id] = outputs
         self._completed.append(node.id)
+        if node.id in self._choices:
+            self._tell_choice(node.id, outputs)
         event(
             "checkpoint_saved",
             completed_nodes=len(self._completed),
@@ -210,12 +212,28 @@ class Execution:
             total_cost_usd=self.cost_usd,
         )
 
+    def _tell_choice(self, name: str, outputs: dict[str, Any]) -> None:
+        """Where several ways with conditions lead on: say which of them are taken."""
+        ways = self._choices[name]
+        open_ways = [e.target for e in ways if look_at(self._read(e.condition or "true"), outputs).holds]
+        closed = [edge.target for edge in ways if edge.target not in open_ways]
+        event("decision_made", node=name, chosen=open_ways, alternatives=closed, reason="conditions of edges")
+
+    def _read(self, condition: str) -> Expression:
+        expression = self._conditions.get(condition)
+        if expression is None:
+            expression = self._conditions[condition] = parse(condition)
+        return expression
+
     def _definition(self, node: AnyNode) -> str:
         return self.services.definitions.of(self.project, node, incoming=self._into[node.id])
 
     async def _attempts(self, node: AnyNode, live: list[Edge]) -> None:
         retry = node.retry
         delay_s = retry.delay_s
+        waited_ns = self._schedule.waited_ns(node.id)
+        if waited_ns >= _NOTED_WAIT_NS:
+            event("timing_metric", node=node.id, name="waited_for_a_place", duration_ms=waited_ns / 1e6)
         for attempt in range(1, retry.attempts + 1):
             try:
                 outputs = await self._attempt(node, live, attempt=attempt)
@@ -290,6 +308,15 @@ def _stack_of_the_users(error: Exception) -> str | None:
     while traceback is not None and Path(traceback.tb_frame.f_code.co_filename).is_relative_to(_OURS):
         traceback = traceback.tb_next
     return stack_of(cause.with_traceback(traceback))
+
+
+def _choices(project: Project, plan: Plan) -> dict[str, list[Edge]]:
+    """Return the edges with conditions out of each node that has several."""
+    found = {
+        name: [edge for edge in edges if edge.condition is not None and edge.target in plan.nodes]
+        for name, edges in edges_out_of(project).items()
+    }
+    return {name: edges for name, edges in found.items() if len(edges) > 1}
 
 
 def _kind(node: AnyNode) -> str:

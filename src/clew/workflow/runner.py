@@ -22,7 +22,7 @@ from clew.workflow.replay import Replay
 from clew.workflow.resume import EarlierRuns
 from clew.workflow.services import Services
 from clew.workflow.shape import complaint, with_defaults
-from clew.workflow.signals import Signals
+from clew.workflow.signals import Signals, publish
 from clew.workflow.tools.toolbox import Toolbox, open_toolbox
 
 
@@ -110,6 +110,8 @@ class ProjectRun:
                     self._signal("failed", error=str(error) or type(error).__name__)
                 raise
             self.run.output(outputs)
+            if self._project.orchestration.publish is not None:
+                publish(self._project, self._project.orchestration.publish, outputs)
             if emits:
                 self._signal("completed")
                 self._signal("ready")
@@ -181,7 +183,7 @@ class ProjectRun:
         changed = {name: reason for name, reason in kept.changed.items() if name in nodes}
         if options.start_from is not None:
             again = after(project, [known_node(project, options.start_from, what="--start-from")])
-            changed |= {name: "it was asked for" for name in sorted(again & outputs.keys())}
+            changed |= dict.fromkeys(sorted(again & outputs.keys()), "it was asked for")
             outputs = {name: found for name, found in outputs.items() if name not in again}
         told = self._surroundings.told
         told(f"kept of {options.resume}: {', '.join(outputs) or 'nothing'}")
@@ -189,9 +191,7 @@ class ProjectRun:
             told(f"{name} runs again: {reason}")
         return Plan(nodes, outputs)
 
-    def _make_replay(
-        self, run_id: str, live: ChatModel | None, *, only_interrupted: bool = False
-    ) -> Replay:
+    def _make_replay(self, run_id: str, live: ChatModel | None, *, only_interrupted: bool = False) -> Replay:
         replay = Replay(whole=self._earlier.whole, live=live)
         waiting = [run_id]
         children: dict[str, list[str]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Literal
@@ -43,6 +44,11 @@ class Schedule:
         self._failure: BaseException | None = None
         self.unsettled = len(self._after)
         """Nodes that have not ended yet."""
+        self._ready_ns = dict.fromkeys(self._ready, time.monotonic_ns())
+
+    def waited_ns(self, node: str) -> int:
+        """Return how long a node that has just started had waited for a free place."""
+        return time.monotonic_ns() - self._ready_ns.pop(node, time.monotonic_ns())
 
     async def run(self, settle: Callable[[str], Awaitable[None]]) -> None:
         """Settle every node: run it, or find that it is to be skipped.
@@ -91,6 +97,7 @@ class Schedule:
         for target in self._after[node]:
             waits_for[target] -= 1
             if not waits_for[target]:
+                self._ready_ns[target] = time.monotonic_ns()
                 ready.append(target)
 
     def _cancel(self) -> None:

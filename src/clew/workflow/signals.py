@@ -15,10 +15,27 @@ from clew.errors import SignalTimeoutError, UsageError
 from clew.journal.signals import Tolerate
 from clew.model.events import format_timestamp
 from clew.record.hot import event
+from clew.workflow.project import Project
 
 KINDS: Final = ("started", "completed", "failed", "ready")
 _POLL_S: Final = 0.05
 _NAME: Final = re.compile(r"^(?:signal:)?(?P<workflow>[\w.-]+)\.(?P<kind>started|completed|failed|ready)$")
+
+
+def publish(project: Project, place: str, outputs: dict[str, Any]) -> None:
+    """Write the outputs to a file of the project, and record that. A disk that refuses is recorded too."""
+    path = project.root / place
+    content = msgspec.json.format(msgspec.json.encode(outputs, enc_hook=str), indent=2) + b"\n"
+    error: str | None = "it could not be written"
+    with Tolerate(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        part.write_bytes(content)
+        part.replace(path)
+        error = None
+    more = {} if error is None else {"error": error}
+    level = "INFO" if error is None else "ERROR"
+    event("artifact_saved", level=level, path=str(path), size_bytes=len(content), **more)
 
 
 class Signals:
