@@ -147,6 +147,49 @@ def test_runs_that_claim_to_have_started_each_other_are_kept() -> None:
     assert (len(found.pairs), found.only_old, found.only_new) == (4, [], [])
 
 
+def test_a_run_whose_starting_span_is_known_stands_in_that_span() -> None:
+    """Our own log does not name the span yet; another system's may."""
+
+    def program(log: Log) -> None:
+        with clew.run("outer"):
+            for name in "ab":
+                with log.span(name, name), clew.run("inner"):
+                    pass
+
+    run = record(program)
+    inner = []
+    for name, trace in zip("ab", run.inner, strict=True):
+        start, end = trace.boundaries
+        start = msgspec.structs.replace(start, parent_id=run.log.spans[name])
+        inner.append(msgspec.structs.replace(trace, boundaries=[start, end]))
+    found = align(run.trace, run.trace, old_inner=inner, new_inner=inner)
+    around = {found.new.nodes[found.new.parents[at]].node_id for at in found.new.runs if at}
+    assert around == {"a", "b"}
+    assert len(found.pairs) == 5
+
+
+def test_spans_that_changed_places_are_paired_one_way_round() -> None:
+    def program(names: list[str]) -> Callable[[Log], None]:
+        def nest(log: Log, names: list[str]) -> None:
+            if names:
+                with log.span(names[0], names[0]):
+                    nest(log, names[1:])
+
+        def run(log: Log) -> None:
+            with clew.run("nested"):
+                nest(log, names)
+
+        return run
+
+    old, new = record(program(["a", "b", "c", "d"])), record(program(["b", "a", "c", "d"]))
+    found = outcome(old, new)
+    assert {("c", "c"), ("d", "d")} < found.pairs
+    assert len(found.pairs) == 3
+    assert found.only_old == found.only_new
+    turned = outcome(new, old)
+    assert {(b, a) for a, b in turned.pairs} == found.pairs
+
+
 # --- arbitrary programs ------------------------------------------------------------------------------
 
 Step = tuple[str, int, bool, list[Any]]

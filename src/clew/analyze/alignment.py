@@ -93,36 +93,52 @@ class _Matching:
         self.partners[1].update((other, one) for one, other in pairs)
 
     def _further_in(self, olds: list[int], news: list[int]) -> list[tuple[int, int]]:
-        """Pair what was left on one side with what lies inside of what was left on the other."""
+        """Pair what was left on one side with what lies inside of what was left on the other.
+
+        Where both ways round something is found, as where two spans changed places, the second way is only looked
+        for in what the first has not touched. Which is the first depends on what the executions hold, not on the side.
+        """
         olds = [at for at in olds if at not in self.partners[0]]
         news = [at for at in news if at not in self.partners[1]]
-        wanted_new = {self._old.tree.nodes[at].node_id for at in olds}
-        wanted_old = {self._new.tree.nodes[at].node_id for at in news}
-        inside_old = _inside(self._old.tree, olds, wanted=wanted_old, matched=self.partners[0])
-        inside_new = _inside(self._new.tree, news, wanted=wanted_new, matched=self.partners[1])
+        names = [
+            sorted(side.marks.whole[at] for at in tops)
+            for side, tops in ((self._old, olds), (self._new, news))
+        ]
         found: list[tuple[int, int]] = []
-        if inside_new:
-            found += match_siblings(self._old, self._new, olds=olds, news=inside_new)
-        if inside_old:
-            found += match_siblings(self._old, self._new, olds=inside_old, news=news)
-        self._keep(found)
+        for inside_new in (True, False) if names[0] <= names[1] else (False, True):
+            if inside_new:
+                inside = _inside(self._new, news, named_as=(self._old, olds), matched=self.partners[1])
+                pairs = match_siblings(self._old, self._new, olds=olds, news=sorted(inside))
+                touched = {inside[other] for _, other in pairs}
+            else:
+                inside = _inside(self._old, olds, named_as=(self._new, news), matched=self.partners[0])
+                pairs = match_siblings(self._old, self._new, olds=sorted(inside), news=news)
+                touched = {inside[one] for one, _ in pairs}
+            self._keep(pairs)
+            found += pairs
+            olds = [at for at in olds if at not in self.partners[0] and (inside_new or at not in touched)]
+            news = [at for at in news if at not in self.partners[1] and (not inside_new or at not in touched)]
         return found
 
 
-def _inside(tree: RunTree, tops: list[int], *, wanted: set[str], matched: Container[int]) -> list[int]:
-    """Return the outermost executions with a wanted name that lie in some others, in start order.
+def _inside(
+    side: Side, tops: list[int], *, named_as: tuple[Side, list[int]], matched: Container[int]
+) -> dict[int, int]:
+    """Return the outermost executions in some others that have a name of the other side's, each with its outermost.
 
     What lies in an execution that is found now, or was before, is left for its own turn: nothing is walked through
     twice, and it does not matter whose turn comes first.
     """
-    found: list[int] = []
-    waiting = [child for top in tops for child in tree.children[top]]
-    while waiting:
-        at = waiting.pop()
+    wanted = {named_as[0].tree.nodes[at].node_id for at in named_as[1]}
+    tree = side.tree
+    found: dict[int, int] = {}
+    waiting = [(child, top) for top in tops for child in tree.children[top]]
+    while wanted and waiting:
+        at, top = waiting.pop()
         if at in matched:
             continue
         if tree.nodes[at].node_id in wanted:
-            found.append(at)
+            found[at] = top
         else:
-            waiting += tree.children[at]
-    return sorted(found)
+            waiting += [(child, top) for child in tree.children[at]]
+    return found

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = 0
 _RUN: Final = "run"
+_STARTED: Final = "workflow_started"
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -111,6 +112,13 @@ def _place_inner(
 ) -> None:
     """Hang every run but the first below what started it."""
     outer = {at: positions.get(trace.parent_run_id or "", ROOT) for at, trace in runs.items() if at != ROOT}
+    named = {outer[at] for at, trace in runs.items() if at != ROOT and _starting_span(trace) is not None}
+    spans = {
+        (base, nodes[at].span_id): at
+        for base in named
+        for at in range(base + 1, base + 1 + len(runs[base].nodes))
+        if nodes[at].span_id is not None
+    }
     widened: set[int] = set()
     for at, trace in runs.items():
         if at == ROOT:
@@ -122,26 +130,20 @@ def _place_inner(
             parent = outer[parent]
         if parent != ROOT:
             outer[at] = ROOT  # runs that claim to have started each other
-        parents[at] = _starting_span(nodes, outer[at], runs[outer[at]], inner=trace)
+        # In the run around it: a span id is only known to be its own there.
+        parents[at] = spans.get((outer[at], _starting_span(trace)), outer[at])
         children[parents[at]].append(at)
         widened.add(parents[at])
     for at in widened:
         children[at].sort(key=lambda child: nodes[child].started_at or nodes[child].ended_at or _LONG_AGO)
 
 
-def _starting_span(
-    nodes: list[NodeExecution], outer: int, around: ExecutionTrace, *, inner: ExecutionTrace
-) -> int:
-    span = next((event.parent_id for event in inner.boundaries if event.event == "workflow_started"), None)
-    if span is not None:
-        for position in range(outer + 1, outer + 1 + len(around.nodes)):
-            if nodes[position].span_id == span:
-                return position
-    return outer
+def _starting_span(inner: ExecutionTrace) -> str | None:
+    return next((event.parent_id for event in inner.boundaries if event.event == _STARTED), None)
 
 
 def _as_node(trace: ExecutionTrace) -> NodeExecution:
-    start = next((event for event in trace.boundaries if event.event == "workflow_started"), None)
+    start = next((event for event in trace.boundaries if event.event == _STARTED), None)
     end = next((event for event in trace.boundaries if event is not start), None)
     return NodeExecution(
         index=-1,
