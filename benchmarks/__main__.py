@@ -30,6 +30,7 @@ BENCHMARKS = (
     "fold_speed",
     "runs_index",
     "workflow_cost",
+    "tail_latency",
     "influenza_overhead",
 )
 BEGIN, END = "<!-- table:", "<!-- end of table -->"
