@@ -312,6 +312,32 @@ def test_a_killed_run_differs_where_it_was_open() -> None:
     )
 
 
+def test_a_replay_is_told_by_its_answers_and_not_by_its_being_one() -> None:
+    """Where a project lies and which record gave the answers is no divergence; the same tags of others are."""
+    project = {"project_root": "/here", "manifest": "/here/clew.yaml"}
+    replay = {"project_root": "/there", "manifest": "/there/clew.yaml", "replay_of": "01a2"}
+    old = record(step(run_tags=project, tags={"source": "scripted"}))
+    new = record(step(run_tags=replay, tags={"source": "replay"}))
+    assert compared(old, new).same
+    old, new = record(step(tags={"source": "a"})), record(step(tags={"source": "b"}))
+    assert compared(old, new).fields == {"attributes": 1}
+
+
+def test_a_node_that_was_defined_otherwise_is_the_first() -> None:
+    """A workflow keeps a hash of each node's definition with its start."""
+    traces = []
+    for definition, answer in (("aa", 1), ("bb", 2)):
+        log = RunLog()
+        log.span("load", 1 * MS, 2 * MS)
+        span = log.start("ask", 3 * MS, definition=definition)
+        log.span("call", 4 * MS, 5 * MS, parent=span, outputs=answer)
+        log.end(span, 6 * MS, outputs=answer)
+        traces.append(log.finish(7 * MS).trace())
+    found = compare(align(*traces))
+    assert [told(one)[1] for one in found.divergences] == ["ask", "call"]
+    assert told(found.first)[2]["definition"] == [Change(path="", old="aa", new="bb")]
+
+
 def test_only_so_many_are_described_and_the_rest_is_counted() -> None:
     old = record(review([(str(number), f"old {number}") for number in range(30)]))
     new = record(review([(str(number), f"new text {number}") for number in range(30)]))

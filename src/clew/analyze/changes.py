@@ -69,7 +69,8 @@ def _parts(old: Any, new: Any) -> list[tuple[str, Any, Any]] | None:
     """Return the parts of two containers side by side; None where they are not to be taken apart."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*old, *(key for key in new if key not in old)]
-        if len(keys) > _MOST_PARTS or len(keys) == len(old) + len(new):
+        nothing_in_common = bool(old and new) and len(keys) == len(old) + len(new)
+        if len(keys) > _MOST_PARTS or nothing_in_common:
             return None
         return [
             (

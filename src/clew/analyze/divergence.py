@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from clew.analyze.changes import Change, Measure, changes, measure
-from clew.analyze.run_tree import ROOT, RunTree, run_facts, what_it_did
+from clew.analyze.run_tree import ROOT, RunTree, run_facts, telling_tags, what_it_did
 from clew.analyze.siblings import attempt_of, iteration_of, longest_ascent, overlap
 from clew.model.usage import Usage
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clew.analyze.alignment import Alignment
+    from clew.model.trace import ExecutionTrace
 
-_AT_THE_START: Final = ("kind", "params", "inputs", "attributes")
+_AT_THE_START: Final = ("kind", "definition", "params", "inputs", "attributes")
 """Fields that are known when an execution begins. A tag that was set later is taken for one given then."""
 _STARTED: Final = "workflow_started"
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
@@ -33,8 +34,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One field in which two executions differ."""
 
     field: str
-    """status, error, inputs, outputs, model, attributes, metrics, tools, skip, kind; of a run also params, exit_code
-    and final_state."""
+    """status, error, definition, inputs, outputs, model, attributes, metrics, tools, skip, kind; of a run also params,
+    exit_code and final_state."""
     changes: list[Change]
     """The places, in the order of the patch."""
     left_out: int
@@ -121,7 +122,7 @@ def _differing(alignment: Alignment) -> list[Diverging]:
 
 
 def _fields(alignment: Alignment, one: int, other: int) -> dict[str, tuple[Any, Any]]:
-    old, new = what_it_did(alignment.old.nodes[one]), what_it_did(alignment.new.nodes[other])
+    old, new = what_it_did(alignment.old, one), what_it_did(alignment.new, other)
     if one in alignment.old.runs and other in alignment.new.runs:
         old |= run_facts(alignment.old.runs[one])
         new |= run_facts(alignment.new.runs[other])
@@ -136,11 +137,13 @@ def _differ_at_the_start(
     if early != ["attributes"] or other not in alignment.new.runs or one not in alignment.old.runs:
         return bool(early)
     # Of a run, but not of a node, the log still tells its tags at the start from those that were set later.
-    given = [
-        next((event.values().get("attributes") for event in run.boundaries if event.event == _STARTED), None)
-        for run in (alignment.old.runs[one], alignment.new.runs[other])
-    ]
-    return bool(changes(*given))
+    return bool(changes(_given_tags(alignment.old.runs[one]), _given_tags(alignment.new.runs[other])))
+
+
+def _given_tags(run: ExecutionTrace) -> dict[str, Any]:
+    start = next((event for event in run.boundaries if event.event == _STARTED), None)
+    tags = None if start is None else start.values().get("attributes")
+    return telling_tags(tags, run) if isinstance(tags, dict) else {}
 
 
 def _moment(tree: RunTree, position: int, depth: int, *, is_start: bool) -> Moment:

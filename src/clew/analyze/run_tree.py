@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 ROOT: Final = 0
 _RUN: Final = "run"
 _STARTED: Final = "workflow_started"
+_PROJECT: Final = "project_root"
+"""A tag that only runs of workflow projects have."""
+_PROVENANCE: Final = frozenset(
+    {_PROJECT, "manifest", "resumed", "replay_of", "fork", "changes", "kept_from", "source"}
+)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -184,7 +189,10 @@ def _walk(children: list[list[int]]) -> list[int]:
 def mark(tree: RunTree) -> Marks:
     """Return what the executions of a tree are known by. O(n) and the size of the payloads."""
     count = len(tree.nodes)
-    given = [_hash([node.kind, node.inputs, node.attributes]) for node in tree.nodes]
+    given = [
+        _hash([node.kind, node.inputs, telling_tags(node.attributes, tree.run_of[at])])
+        for at, node in enumerate(tree.nodes)
+    ]
     content = [_hash([given[at], *_done(tree, at)]) for at in range(count)]
     whole = [""] * count
     for at in reversed(tree.order):
@@ -202,16 +210,18 @@ def run_facts(trace: ExecutionTrace) -> dict[str, Any]:
     return {"params": trace.params, "exit_code": trace.exit_code, "final_state": trace.final_state}
 
 
-def what_it_did(node: NodeExecution) -> dict[str, Any]:
+def what_it_did(tree: RunTree, at: int) -> dict[str, Any]:
     """Return what can differ of an execution as plain data, by field; times, tokens and costs are measures."""
+    node = tree.nodes[at]
     error = node.error
     return {
         "status": node.status,
         "error": None if error is None else {"type": error.error_type, "message": error.message},
+        "definition": node.extra.get("definition"),
         "inputs": node.inputs,
         "outputs": node.outputs,
         "model": node.model,
-        "attributes": node.attributes,
+        "attributes": telling_tags(node.attributes, tree.run_of[at]),
         "metrics": {name: _number(value) for name, value in node.metrics.items()},
         "tools": node.tools_called,
         "skip": node.skip,
@@ -221,12 +231,22 @@ def what_it_did(node: NodeExecution) -> dict[str, Any]:
 
 def _done(tree: RunTree, at: int) -> list[Any]:
     node = tree.nodes[at]
-    done = what_it_did(node)
+    done = what_it_did(tree, at)
     # What it was given is in the hash already, and may be large.
     del done["inputs"], done["attributes"], done["kind"]
     facts = run_facts(tree.runs[at]) if at in tree.runs else None
     name = "" if at == ROOT else node.node_id  # two runs may be compared whatever they are called
     return [name, node.iteration, node.attempt, done, facts]
+
+
+def telling_tags(tags: dict[str, Any], run: ExecutionTrace) -> dict[str, Any]:
+    """Return tags of a run or in it, without those that say where its project lies and whose answers it was given.
+
+    A replay of a run is a run of its own for them, and did the same for everybody else.
+    """
+    if _PROJECT not in run.attributes or _PROVENANCE.isdisjoint(tags):
+        return tags
+    return {name: value for name, value in tags.items() if name not in _PROVENANCE}
 
 
 def _number(value: float) -> float | str:
