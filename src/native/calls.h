@@ -147,3 +147,19 @@ static PyObject *make_event(PyObject *Py_UNUSED(module), PyObject *const *args, 
         return NULL;
     Py_RETURN_NONE;
 }
+
+/* `quick_fields`: plain values as JSON text, or None where anything about them needs a closer look. */
+static PyObject *quick_fields(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    Line line = {.recorder = count == 2 ? Py_NewRef(args[1]) : NULL};
+    if (count != 2)
+        return PyErr_Format(PyExc_TypeError, "quick_fields() takes 2 arguments, not %zd", count);
+    int outcome = put_dict(&line, args[0]);
+    PyObject *text = NULL;
+    if (outcome == DONE)
+        text = PyUnicode_DecodeUTF8(line.room, line.used, NULL);
+    else if (outcome == UNUSUAL)
+        text = Py_NewRef(Py_None);
+    close_line(&line);
+    return text;
+}

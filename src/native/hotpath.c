@@ -21,7 +21,7 @@ static const struct { const char *name; PyObject **place; } PARTS[] = {
     {"leave", &py.leave}, {"span", &py.span}, {"event", &py.event}, {"refused", &py.refused},
     {"contain", &py.contain}, {"span_doc", &py.span_doc}, {"event_doc", &py.event_doc}, {"form", &py.form},
 };
-enum { FORM = 1, NUMBER_OF_PARTS = sizeof PARTS / sizeof PARTS[0] };
+enum { FORM = 2, NUMBER_OF_PARTS = sizeof PARTS / sizeof PARTS[0] };
 
 static PyObject *install(PyObject *Py_UNUSED(module), PyObject *args, PyObject *parts)
 {
@@ -61,6 +61,7 @@ static PyObject *install(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
 
 static PyMethodDef FUNCTIONS[] = {
     {"install", (PyCFunction)(void (*)(void))install, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"quick_fields", (PyCFunction)(void (*)(void))quick_fields, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

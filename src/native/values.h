@@ -2,6 +2,8 @@
 
 #include "line.h"
 
+enum { MOST_DEPTH = 8 };
+
 /* Whether a text is its own JSON: ASCII without quotes, backslashes and control characters. */
 static int is_plain(PyObject *text)
 {
@@ -50,15 +52,75 @@ static int is_clean(PyObject *recorder, PyObject *text)
     return outcome;
 }
 
-static int put_value(Line *line, PyObject *value)
+static int put_value(Line *line, PyObject *value, int depth);
+
+/* One field of an object, with the comma or the brace before it. */
+static int put_member(Line *line, PyObject *known, PyObject *name, PyObject *value, int is_first, int depth)
 {
-    if (PyUnicode_CheckExact(value)) {
-        if (PyUnicode_GET_LENGTH(value) > MOST_DATA_BYTES)
-            return UNUSUAL; /* before it is searched, which takes long */
-        if (PyUnicode_GET_LENGTH(value) >= shortest_secret)
-            TRY(is_clean(line->recorder, value));
-        return put_string(line, value);
+    if (!PyUnicode_CheckExact(name) || PySet_Contains(known, name) != 1 || !is_plain(name)) {
+        PyErr_Clear();
+        return UNUSUAL;
     }
+    TRY(is_first ? PUT(line, "{") : PUT(line, ","));
+    TRY(put_string(line, name));
+    TRY(PUT(line, ":"));
+    return put_value(line, value, depth);
+}
+
+/* An object whose names are known to hold no secrets. */
+static int put_object(Line *line, PyObject *values, int depth)
+{
+    PyObject *known = get(line->recorder, RECORDER_PLAIN_NAMES), *name, *value;
+    if (!known)
+        return FAILED;
+    Py_ssize_t position = 0, size = PyDict_GET_SIZE(values);
+    int outcome = PySet_Check(known) ? DONE : UNUSUAL;
+    for (int first = 1; outcome == DONE && PyDict_Next(values, &position, &name, &value); first = 0) {
+        Py_INCREF(name);
+        Py_INCREF(value);
+        outcome = put_member(line, known, name, value, first, depth);
+        Py_DECREF(name);
+        Py_DECREF(value);
+        if (PyDict_GET_SIZE(values) != size) /* another thread added one */
+            outcome = outcome == FAILED ? FAILED : UNUSUAL;
+    }
+    Py_DECREF(known);
+    if (outcome == DONE)
+        outcome = size ? PUT(line, "}") : PUT(line, "{}");
+    return outcome;
+}
+
+/* A list; what begins with a dash may be the name of a secret that comes next. */
+static int put_list(Line *line, PyObject *values, int depth)
+{
+    TRY(PUT(line, "["));
+    int outcome = DONE;
+    for (Py_ssize_t i = 0; outcome == DONE && i < PyList_GET_SIZE(values); i++) {
+        PyObject *value = Py_NewRef(PyList_GET_ITEM(values, i));
+        if (i)
+            outcome = PUT(line, ",");
+        if (PyUnicode_CheckExact(value) && PyUnicode_GET_LENGTH(value) && PyUnicode_READ_CHAR(value, 0) == '-')
+            outcome = UNUSUAL;
+        if (outcome == DONE)
+            outcome = put_value(line, value, depth);
+        Py_DECREF(value);
+    }
+    return outcome == DONE ? PUT(line, "]") : outcome;
+}
+
+static int put_text_value(Line *line, PyObject *text)
+{
+    if (PyUnicode_GET_LENGTH(text) > MOST_DATA_BYTES)
+        return UNUSUAL; /* before it is searched, which takes long */
+    if (PyUnicode_GET_LENGTH(text) >= shortest_secret)
+        TRY(is_clean(line->recorder, text));
+    return put_string(line, text);
+}
+
+static int put_value(Line *line, PyObject *value, int depth)
+{
+    if (PyUnicode_CheckExact(value))
+        return put_text_value(line, value);
     if (PyLong_CheckExact(value)) {
         int overflow;
         long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
@@ -72,45 +134,31 @@ static int put_value(Line *line, PyObject *value)
         return PUT(line, "null");
     if (value == Py_True)
         return PUT(line, "true");
-    return value == Py_False ? PUT(line, "false") : UNUSUAL;
+    if (value == Py_False)
+        return PUT(line, "false");
+    if (depth == MOST_DEPTH)
+        return UNUSUAL;
+    if (PyDict_CheckExact(value))
+        return put_object(line, value, depth + 1);
+    return PyList_CheckExact(value) ? put_list(line, value, depth + 1) : UNUSUAL;
 }
 
-/* One field of an object, with the comma or the brace before it. */
-static int put_member(Line *line, PyObject *known, PyObject *name, PyObject *value, int is_first)
+/* Whether what was put since `start` is short enough for a line. */
+static int is_short(Line *line, Py_ssize_t start)
 {
-    if (!PyUnicode_CheckExact(name) || PySet_Contains(known, name) != 1 || !is_plain(name)) {
-        PyErr_Clear();
-        return UNUSUAL;
-    }
-    TRY(is_first ? PUT(line, "{") : PUT(line, ","));
-    TRY(put_string(line, name));
-    TRY(PUT(line, ":"));
-    return put_value(line, value);
+    long long most;
+    TRY(get_number(line->recorder, RECORDER_QUICK_BYTES, &most));
+    return line->used - start > most ? UNUSUAL : DONE;
 }
 
 /* Attributes as a JSON object, as `quick_fields` has it. */
 static int put_dict(Line *line, PyObject *values)
 {
+    Py_ssize_t start = line->used;
     if (!PyDict_CheckExact(values))
         return UNUSUAL;
-    PyObject *known = get(line->recorder, RECORDER_PLAIN_NAMES), *name, *value;
-    if (!known)
-        return FAILED;
-    Py_ssize_t position = 0, start = line->used, size = PyDict_GET_SIZE(values);
-    int outcome = PySet_Check(known) ? DONE : UNUSUAL;
-    for (int first = 1; outcome == DONE && PyDict_Next(values, &position, &name, &value); first = 0) {
-        Py_INCREF(name);
-        Py_INCREF(value);
-        outcome = put_member(line, known, name, value, first);
-        Py_DECREF(name);
-        Py_DECREF(value);
-        if (PyDict_GET_SIZE(values) != size) /* another thread added one */
-            outcome = outcome == FAILED ? FAILED : UNUSUAL;
-    }
-    Py_DECREF(known);
-    if (outcome == DONE)
-        outcome = size ? PUT(line, "}") : PUT(line, "{}");
-    return outcome == DONE && line->used - start > MOST_DATA_BYTES ? UNUSUAL : outcome;
+    TRY(put_object(line, values, 0));
+    return is_short(line, start);
 }
 
 /* The same, of the named arguments of a call. */
@@ -124,9 +172,9 @@ static int put_arguments(Line *line, PyObject *const *values, PyObject *names)
         return FAILED;
     int outcome = PySet_Check(known) ? DONE : UNUSUAL;
     for (Py_ssize_t i = 0; outcome == DONE && i < count; i++)
-        outcome = put_member(line, known, PyTuple_GET_ITEM(names, i), values[i], i == 0);
+        outcome = put_member(line, known, PyTuple_GET_ITEM(names, i), values[i], i == 0, 0);
     Py_DECREF(known);
     TRY(outcome);
     TRY(PUT(line, "}"));
-    return line->used - start > MOST_DATA_BYTES ? UNUSUAL : DONE;
+    return is_short(line, start);
 }

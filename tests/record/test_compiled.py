@@ -356,3 +356,42 @@ def one_event() -> None:
 def one_span() -> None:
     with clew.span("a", text="long enough to be searched"):
         pass
+
+
+# --- the quick way says what the careful one says ---------------------------------------------------------------------
+
+trees = st.recursive(
+    plain,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(names, trees | any_value, max_size=4))
+def test_the_quick_way_gives_nothing_or_what_the_careful_way_gives(given_values: dict[str, Any]) -> None:
+    with recording(capture="full") as log:
+        recorder = log.recorder
+        careful = recorder.values.fields(given_values)
+        for _ in range(2):  # with names that are not known yet, and with those that are
+            for quick in (hot.REFERENCE_FIELDS, hot.quick_fields):
+                text = quick(given_values, recorder)
+                assert text is None or (text, careful.redacted) == (careful.text, [])
+            recorder.learn(given_values)
+
+
+def test_nested_plain_data_takes_the_quick_way_once_its_names_are_known(log: Recording) -> None:
+    payload = {"rows": [{"at": 1, "value": 0.5}, {"at": 2, "value": None}], "deep": {"er": [[1], ["x"]]}}
+    for quick in (hot.REFERENCE_FIELDS, hot.quick_fields):
+        recorder = log.recorder
+        recorder.plain_names.clear()
+        assert quick(payload, recorder) is None
+        recorder.learn(payload)
+        assert (
+            quick(payload, recorder)
+            == '{"rows":[{"at":1,"value":0.5},{"at":2,"value":null}],"deep":{"er":[[1],["x"]]}}'
+        )
+        assert quick({"rows": ["--password", "x"]}, recorder) is None
+        assert quick({"rows": "x" * 5000}, recorder) is None
+        nest: list[Any] = []
+        nest.append(nest)
+        assert quick({"rows": nest}, recorder) is None

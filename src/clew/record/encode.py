@@ -23,13 +23,15 @@ _PREVIEW_CHARS: Final = 200
 _MESSAGE: Final = msgspec.structs.replace(WHOLE, text_chars=10_000)
 
 _QUICK: Final = frozenset({int, bool, type(None)})
-_QUICK_BYTES: Final = 4096
+MOST_QUICK_BYTES: Final = 4096
+_QUICK_DEPTH: Final = 8
 
 
 class Quick(Protocol):
     """What the quick way asks: names that hold no secrets, and whether a text holds one."""
 
     plain_names: set[str]
+    quick_bytes: int
     clean: Callable[[str], tuple[str, int]]
 
 
@@ -41,20 +43,42 @@ def quick_fields(values: dict[str, Any], recorder: Quick) -> str | None:
         for value in values.values():
             kind = type(value)
             if kind is str:
-                if len(value) > _QUICK_BYTES:
+                if len(value) > MOST_QUICK_BYTES:
                     return None  # before it is searched, which takes long
                 if len(value) >= SHORTEST_SECRET and recorder.clean(value)[1]:
                     return None
             elif kind is float:
                 if value - value != 0:  # NaN or infinite
                     return None
-            elif kind not in _QUICK:
+            elif kind not in _QUICK and not _is_plain(value, recorder, 1):
                 return None
         text = encode_json(values)
-        return text.decode() if len(text) <= _QUICK_BYTES else None
+        return text.decode() if len(text) <= recorder.quick_bytes else None
     except (OverflowError, ValueError, RuntimeError) as error:
         let_through(error)
         return None  # a huge number, a lone surrogate, another thread that adds one more
+
+
+def _is_plain(value: Any, recorder: Quick, depth: int) -> bool:
+    """Say whether a value is plain data in plain data, with names that are known to hold no secrets."""
+    kind = type(value)
+    if kind is str:
+        is_short = len(value) <= MOST_QUICK_BYTES
+        return is_short and (len(value) < SHORTEST_SECRET or not recorder.clean(value)[1])
+    if kind is float:
+        return bool(value - value == 0)
+    if kind is dict:
+        return (
+            depth <= _QUICK_DEPTH
+            and recorder.plain_names.issuperset(value)
+            and all(_is_plain(item, recorder, depth + 1) for item in value.values())
+        )
+    if kind is list:  # what begins with a dash may be the name of a secret that comes next
+        return depth <= _QUICK_DEPTH and all(
+            not (type(item) is str and item.startswith("-")) and _is_plain(item, recorder, depth + 1)
+            for item in value
+        )
+    return kind in _QUICK
 
 
 class Encoded(NamedTuple):

@@ -11,19 +11,20 @@ import os
 from typing import Any, Final
 
 from clew.journal.writer import JournalWriter
-from clew.record import happening
+from clew.record import encode, happening, unusual
+from clew.record import recorder as recorders
 from clew.record import span as spans
 from clew.record.clock import Stamper
 from clew.record.context import Ambient, RunScope, Scope, ambient, current
-from clew.record.encode import encode_json
 from clew.record.noop import NOOP_SPAN
 from clew.record.recorder import Recorder
 from clew.record.redact import SHORTEST_SECRET
 from clew.record.work import Work
 
 event, span = happening.event, spans.span
+quick_fields = REFERENCE_FIELDS = encode.quick_fields
 REFERENCE: Final = (spans.Span.__enter__, spans.Span.__exit__, span, event)
-FORM: Final = 1
+FORM: Final = 2
 """Counts up in here and in src/native whenever a line of theirs changes, so that an old module is not used."""
 _SWITCH: Final = "CLEW_COMPILED"
 _obstacle = ""
@@ -55,11 +56,14 @@ def compiled_origin() -> str:
 
 def _install() -> bool:
     """Put the compiled module to work, and say whether there is one that is wanted."""
-    global event, span, _obstacle
+    global event, quick_fields, span, _obstacle
     if _is_unwanted():
         return False
     try:
         spans.Span.__enter__, spans.Span.__exit__, span, event = _made()  # type: ignore[method-assign]
+        from clew.record import _hotpath
+
+        quick_fields = _hotpath.quick_fields
     except ModuleNotFoundError:
         _obstacle = "not built when Clew was installed"
         return False
@@ -68,6 +72,8 @@ def _install() -> bool:
     ) as error:  # a module of another version or for another Python must not keep anybody from running
         _obstacle = f"not usable: {error}"
         return False
+    for module in (happening, recorders, spans, unusual):
+        module.quick_fields = quick_fields  # type: ignore[attr-defined]
     return True
 
 
@@ -88,7 +94,7 @@ def _made() -> tuple[Any, Any, Any, Any]:
         current=current,
         ambient=ambient,
         noop=NOOP_SPAN,
-        encode_json=encode_json,
+        encode_json=encode.encode_json,
         shortest_secret=SHORTEST_SECRET,
         enter=enter,
         leave=leave,

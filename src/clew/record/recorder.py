@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from clew.journal.writer import JournalWriter
@@ -11,7 +12,7 @@ from clew.model.ids import NO_SPAN
 from clew.model.levels import LEVEL_RANK
 from clew.model.trace import ExecutionTrace
 from clew.record.clock import Stamper, SystemClock
-from clew.record.encode import Encoded, ValueEncoder, encode_json, quick_fields
+from clew.record.encode import MOST_QUICK_BYTES, Encoded, ValueEncoder, encode_json, quick_fields
 from clew.record.guard import Guard
 from clew.record.plain import NAME, Plain, safe_str
 from clew.record.redact import Redactor
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from clew.record.encode import Capture
 
 _MOST_NAMES: Final = 4096
+_MOST_LEARNT: Final = 64
 _FIRST_SPAN: Final = 10_000_000
 
 
@@ -81,7 +83,7 @@ class Recorder:
     """
 
     # What the hot path reads has a slot, where its compiled form finds it.
-    __slots__ = ("__dict__", "__weakref__", "clean", "first_span", "now", "pending", "plain_names", "span_prefix", "stamper", "writer", "writer_part")  # fmt: skip
+    __slots__ = ("__dict__", "__weakref__", "clean", "first_span", "now", "pending", "plain_names", "quick_bytes", "span_prefix", "stamper", "writer", "writer_part")  # fmt: skip
 
     def __init__(
         self,
@@ -116,6 +118,7 @@ class Recorder:
         self.clean: Callable[[str], tuple[str, int]] = redactor.clean
         self.plain_names: set[str] = set()
         """Names of fields that are known to hold no secrets."""
+        self.quick_bytes = min(MOST_QUICK_BYTES, inline_limit_bytes)
         self.pending: list[tuple[Place, Encoded]] = []
         """Notes on what was removed from events that were just written."""
         self.read_trace: Callable[[str], ExecutionTrace] = self._trace_in_memory
@@ -163,6 +166,18 @@ class Recorder:
             self.pending.append((_Outside(run), Encoded(text, plain.redacted, [])))
         return text
 
+    def learn(self, value: object) -> None:
+        """Remember the names in a payload that hold no secrets, so that the next one like it may take the quick way."""
+        waiting, seen = [value], 0
+        while waiting and seen < _MOST_LEARNT:
+            each = waiting.pop()
+            seen += 1
+            if type(each) is dict:
+                self.learn_names(each)
+                waiting += islice(each.values(), _MOST_LEARNT)
+            elif type(each) is list:
+                waiting += each[:_MOST_LEARNT]
+
     def learn_names(self, names: Iterable[str]) -> None:
         """Remember which of these field names hold no secrets, so that the quick way may be taken."""
         if len(self.plain_names) > _MOST_NAMES:
@@ -182,7 +197,7 @@ class Recorder:
             text = quick_fields(data, self) if data else "{}"
             if text is None:
                 encoded = self.values.fields(data)
-                self.learn_names(data)
+                self.learn(data)
                 text = encoded.text
                 if encoded.redacted or encoded.truncated:
                     self.pending.append((scope, encoded))

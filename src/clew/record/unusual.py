@@ -42,12 +42,13 @@ def start_data(span: Work, kind: str, start: dict[str, Any]) -> str:
     if attributes:
         quick = quick_fields(attributes, recorder)
         parts.append(f'"attributes":{quick or _fields_text(span, attributes)}')
+    if recorder.values.capture == "full":
+        quick = quick_fields({name: value for name, value in start.items() if value is not None}, recorder)
+        if quick is not None:
+            return ",".join([*parts, quick[1:-1]] if quick != "{}" else parts)
     for name, value in start.items():
         if name == "inputs":
-            payload = recorder.values.payload(name, value)
-            if payload is not None:
-                _take_note(span, payload)
-                parts.append(f'"inputs":{payload.text}')
+            parts += _payload(span, name, value)
         elif value is not None:
             parts.append(_fields_text(span, {name: value})[1:-1])
     return ",".join(parts)
@@ -138,10 +139,7 @@ def _end_data(span: Work, extra: dict[str, Any]) -> str:
     if changed:
         parts.append(f'"attributes":{_fields_text(span, changed)}')
     if "outputs" in extra:
-        payload = recorder.values.payload("outputs", extra["outputs"])
-        if payload is not None:
-            _take_note(span, payload)
-            parts.append(f'"outputs":{payload.text}')
+        parts += _payload(span, "outputs", extra["outputs"])
     numbers = {name: extra[name] for name in _NUMBERS if extra.get(name) is not None}
     if numbers:
         quick = quick_fields(numbers, recorder)
@@ -150,6 +148,22 @@ def _end_data(span: Work, extra: dict[str, Any]) -> str:
     if texts:
         parts.append(_texts(span, texts))
     return ",".join(parts)
+
+
+def _payload(span: Work, name: str, value: object) -> list[str]:
+    """Return inputs or outputs as a field; nothing where none are wanted."""
+    recorder = span.run.recorder
+    is_whole = recorder.values.capture == "full"
+    quick = quick_fields({name: value}, recorder) if is_whole else None
+    if quick is not None:
+        return [quick[1:-1]]
+    payload = recorder.values.payload(name, value)
+    if payload is None:
+        return []
+    if is_whole:
+        recorder.learn({name: value})
+    _take_note(span, payload)
+    return [f'"{name}":{payload.text}']
 
 
 def _skip_data(span: Work, skipped: dict[str, Any]) -> str:
@@ -178,7 +192,7 @@ def _changed(span: Work, extra: dict[str, Any]) -> dict[str, Any]:
 def _fields_text(span: Work, values: dict[str, Any]) -> str:
     recorder = span.run.recorder
     encoded = recorder.values.fields(values)
-    recorder.learn_names(values)
+    recorder.learn(values)
     _take_note(span, encoded)
     return encoded.text
 
