@@ -37,6 +37,20 @@ def test_a_prompt_that_is_a_link_out_of_the_project_is_refused(tmp_path: Path) -
     assert said.endswith("the prompt 'prompts/leak.prompt' is a link that leaves the project's folder")
 
 
+@pytest.mark.parametrize("name", ["../../etc/cron.d/x", "..", "a\\\\b", "\\e[2J", "a\\nb"])
+def test_a_name_that_leads_elsewhere_or_moves_the_cursor_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {"clew.yaml": f'name: "{name}"'})
+    (said,) = refused(tmp_path)
+    assert said.endswith("has characters that no file's name may have")
+    assert said.isprintable()
+
+
+def test_a_dotenv_file_that_is_a_link_out_of_the_project_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"secret": "A=1", "p/clew.yaml": "name: x"})
+    (tmp_path / "p/.env").symlink_to(tmp_path / "secret")
+    assert refused(tmp_path / "p") == [".env:1: the file '.env' is a link that leaves the project's folder"]
+
+
 def test_a_manifest_of_ten_megabytes_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "clew.yaml").write_bytes(b"a: 1\n" * (10 * 1024**2 // 5))
     assert refused(tmp_path) == ["clew.yaml:1: the file is larger than 2 MiB"]

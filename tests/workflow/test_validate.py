@@ -20,7 +20,7 @@ SORT = (
     "    who: {type: object, fields: {name: string}}\n    tags: {type: array, items: string}\n---\nSort {{message}}\n"
 )
 ANSWER = "---\nmodel: openai/x\ninput:\n  topic: string\n  n: {type: number, required: false}\n---\nAnswer {{topic}}\n"
-HEAD = "name: x\nnodes:\n  input: {type: input, schema: {message: string, count: integer}}\n  output: {type: output}\n"
+HEAD = "name: x\nnodes:\n  input: {type: input, schema: {message: string, count: integer, who: object}}\n  output: {type: output}\n"
 TOOL = "import nothing_like_this\nraise SystemExit('never imported')\n\ndef add(a, b=1, *, c): ...\nasync def run(**more): ...\n"
 
 
@@ -229,11 +229,12 @@ def nested(folder: Path, branch: str, *, mapping: str = "{n: count}", inner: str
         ("{type: branch, workflow: ./inner, loop_while: 'not done', condition: 'n < 3'}", "{n: count}", []),
         ("{type: branch, workflow: inner/clew.yaml}", "{n: count}", []),
         ("{type: trigger, workflow: inner, mode: wait}", "{n: count}", []),
-        ("{type: branch, workflow: self, loop_while: 'x'}", "{message: message, count: count}", []),
+        ("{type: branch, workflow: self, loop_while: 'x'}", "{message: message, count: count, who: who}", []),
         ("{type: branch, workflow: inner, loop_while: 'don'}", "{n: count}", ["clew.yaml:5: loop_while of 'loop': no field 'don'; did you mean 'done'?"]),
         ("{type: branch, workflow: inner, condition: 'm < 3'}", "{n: count}", ["clew.yaml:5: the condition of 'loop': no field 'm'; there is n"]),
         ("{type: branch, workflow: inner}", "{m: count}", ["clew.yaml:7: nothing gives 'loop' its field 'n'", "clew.yaml:7: edge 'e1' gives 'loop' 'm', which it does not take"]),
         ("{type: branch, workflow: inner}", "{n: message}", ["clew.yaml:7: edge 'e1' gives 'loop' for 'n' string where integer is wanted"]),
+        ("{type: branch, workflow: inner}", "{n: who}", ["clew.yaml:7: edge 'e1' gives 'loop' for 'n' object where integer is wanted"]),
         ("{type: branch, workflow: ../inner}", "{n: count}", ["clew.yaml:5: 'loop' runs no workflow: the workflow '../inner' leaves the project's folder; it may not contain '..'"]),
         ("{type: trigger, workflow: /etc}", "{n: count}", ["clew.yaml:5: 'loop' runs no workflow: the workflow '/etc' is not relative to the project's folder"]),
         ("{type: branch, workflow: outer}", "{n: count}", ["clew.yaml:5: 'loop' runs no workflow: there is no file or folder "]),
@@ -245,6 +246,38 @@ def test_the_workflow_of_a_branch_is_looked_into(
     found = nested(tmp_path, branch, mapping=mapping)
     assert len(found) == len(said)
     assert all(line.startswith(start) for line, start in zip(found, said, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    "branch, field, found",
+    [
+        ("{type: branch, workflow: inner}", "m", True),
+        ("{type: branch, workflow: inner}", "done", False),
+        ("{type: branch, workflow: inner, condition: n < 3}", "m", False),
+        ("{type: trigger, workflow: inner, mode: wait}", "output.n", False),
+        ("{type: trigger, workflow: inner, mode: wait}", "n", True),
+    ],
+)
+def test_what_a_branch_or_trigger_gives_is_known(
+    tmp_path: Path, branch: str, field: str, found: bool
+) -> None:
+    edges = f"from: input, to: loop, mapping: {{n: count}}\nfrom: loop, to: output, mapping: {{x: {field}}}"
+    files = {"inner/clew.yaml": INNER, "inner/tools/inc.py": "def inc(n): ..."}
+    said = judged(project(tmp_path, edges, more=f"  loop: {branch}\n", **files))
+    assert [
+        line.startswith(f"clew.yaml:8: edge 'e2' takes {field!r} from 'loop': no field ") for line in said
+    ] == ([True] if found else [])
+
+
+def test_an_agent_gives_its_text_and_its_turns_or_the_fields_of_its_prompt(tmp_path: Path) -> None:
+    more = "  free: {type: agent, prompt: answer}\n  bound: {type: agent, prompt: sort}\n"
+    edges = (
+        f"{IN.replace('sort', 'bound')}\nfrom: bound, to: free, mapping: {{topic: topic}}\n"
+        "from: free, to: output, mapping: {a: text, b: turns, c: output}\nfrom: bound, to: output, mapping: {d: turns}"
+    )
+    assert judged(project(tmp_path, edges, more=more)) == [
+        "clew.yaml:11: edge 'e4' takes 'turns' from 'bound': no field 'turns'; there is topic, urgency, who or tags"
+    ]
 
 
 def test_the_problems_of_an_inner_workflow_are_told_with_its_own_file(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from clew.errors import ProjectError
-from clew.workflow.boundary import confined
+from clew.workflow.boundary import confined, is_plain_name
 from clew.workflow.declarations import read_edge, read_node, read_retry, read_tool
 from clew.workflow.document import Value, in_order, read_document, read_text, refusal
 from clew.workflow.project import (
@@ -100,6 +100,10 @@ class _Reader:
         name = table.text("name")
         if not name:
             table.wrong(table.place_of("name"), "a manifest needs a 'name'")
+        elif not is_plain_name(name):  # files of signals and runs are called after it
+            table.wrong(
+                table.place_of("name"), f"the name {name[:60]!r} has characters that no file's name may have"
+            )
         env = read_env(self._root / ".env", environ=self._environ, found=self._found)
         self._check_env(table, env)
         prompts = self._prompts(strict=table.strict)
@@ -243,6 +247,11 @@ class _Reader:
 def read_env(path: Path, *, environ: Mapping[str, str], found: list[Problem]) -> dict[str, str]:
     """Return the variables of a `.env` file that are not set already. Lines are `NAME=value`, quotes are taken off."""
     if not path.is_file():
+        return {}
+    try:
+        confined(path.parent, path.name, what="the file")
+    except ProjectError as error:
+        found.append(Problem(Place(path, 1), str(error)))
         return {}
     text = read_text(path, found=found)
     variables: dict[str, str] = {}

@@ -63,16 +63,21 @@ def given(project: Project, node: AnyNode, inner: Inner) -> Offer:
             return _answer(project, node)
         case AgentNode():
             offer = _answer(project, node)
-            told: dict[str, FieldType] = {"output": "any", "turns": "integer"}
-            return Offer({**_plain(node, told), **offer.fields}, offer.is_open)
+            prompt = project.prompts.get(node.prompt)
+            if prompt is None or prompt.format == "json":
+                return offer
+            return Offer({**offer.fields, **_plain(node, {"output": "string", "turns": "integer"})})
         case BranchNode():
             inside = inner(node)
             offer = UNKNOWN if inside is None else outputs_of(inside)
             extra = _plain(node, {"text": "any"}) if project.trident is not None else {}
-            return Offer({**extra, **offer.fields}, offer.is_open)
+            # Where its own condition does not hold, a branch passes on what it got.
+            return Offer({**extra, **offer.fields}, offer.is_open or node.condition is not None)
         case TriggerNode():
             return Offer(
-                _plain(node, {"triggered": "boolean", "status": "string", "output": "any", "pid": "integer"})
+                _plain(
+                    node, {"triggered": "boolean", "status": "string", "output": "object", "pid": "integer"}
+                )
             )
     return UNKNOWN
 
@@ -177,15 +182,15 @@ def _not_there(name: str, fields: Schema) -> str:
     return f"no field {name!r}" + (near or f"; there is {listed(fields)}")
 
 
-def mismatch(source: Field, target: Field) -> str:
+def mismatch(source: Field, target: Field, *, into_text: bool) -> str:
     """Return why what one field has does not fit the other; nothing where it does or may.
 
-    Whole numbers are numbers, and objects and lists become text as JSON.
+    Whole numbers are numbers. Into a prompt's text (`into_text`), objects and lists go as JSON.
     """
     one, other = source.type, target.type
     if "any" in (one, other) or one == other or {one, other} == {"integer", "number"}:
         return ""
-    if other == "string" and one in ("object", "array"):
+    if into_text and other == "string" and one in ("object", "array"):
         return ""
     return f"{one} where {other} is wanted"
 

@@ -35,6 +35,7 @@ from clew.workflow.project import (
     Place,
     Problem,
     Project,
+    PromptNode,
     ToolNode,
     TriggerNode,
 )
@@ -218,9 +219,11 @@ class _Check:
                 near = suggestion(name, takes.fields)
                 message = f"edge {edge.id!r} gives {edge.target!r} {name!r}, which it does not take{near}"
                 self._add(edge.place, message, is_error=self._strict)
-            elif field is not None and not isinstance(found, Missing) and (wrong := mismatch(found, field)):
-                message = f"edge {edge.id!r} gives {edge.target!r} for {name!r} {wrong}"
-                self._add(edge.place, message, is_error=self._strict)
+            elif field is not None and not isinstance(found, Missing):
+                wrong = mismatch(found, field, into_text=isinstance(target, PromptNode | AgentNode))
+                if wrong:
+                    message = f"edge {edge.id!r} gives {edge.target!r} for {name!r} {wrong}"
+                    self._add(edge.place, message, is_error=self._strict)
 
     def _is_only_for_agents(self, node: ToolNode) -> bool:
         return any(
