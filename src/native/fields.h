@@ -18,6 +18,7 @@ typedef enum {
     RUN_RECORDER, RUN_SAMPLED, RUN_TEMPLATES, RUN_EVENTS,
     RECORDER_WRITER, RECORDER_STAMPER, RECORDER_NOW, RECORDER_SPAN_PREFIX, RECORDER_FIRST_SPAN, RECORDER_WRITER_PART,
     RECORDER_PLAIN_NAMES, RECORDER_CLEAN, RECORDER_PENDING, RECORDER_QUICK_BYTES,
+    RECORDER_CAPTURES_WHOLE,
     WRITER_WRITE, WRITER_NEXT_SEQ,
     STAMPER_MILLISECOND,
     AMBIENT_RUNS, AMBIENT_INHERITED,
@@ -32,7 +33,7 @@ static const struct { const char *type, *name; } FIELD_NAMES[FIELDS] = {
     {"RunScope", "recorder"}, {"RunScope", "sampled"}, {"RunScope", "templates"}, {"RunScope", "events"},
     {"Recorder", "writer"}, {"Recorder", "stamper"}, {"Recorder", "now"}, {"Recorder", "span_prefix"},
     {"Recorder", "first_span"}, {"Recorder", "writer_part"}, {"Recorder", "plain_names"}, {"Recorder", "clean"},
-    {"Recorder", "pending"}, {"Recorder", "quick_bytes"},
+    {"Recorder", "pending"}, {"Recorder", "quick_bytes"}, {"Recorder", "captures_whole"},
     {"JournalWriter", "write"}, {"JournalWriter", "next_seq"},
     {"Stamper", "millisecond"},
     {"Ambient", "_runs"}, {"Ambient", "inherited"},
@@ -47,7 +48,7 @@ static struct {
     PyObject *enter, *leave, *span, *event, *refused, *contain, *span_doc, *event_doc, *form;
 } py;
 static Py_ssize_t shortest_secret;
-static PyObject *word_info, *word_advance, *word_where, *word_metrics;
+static PyObject *word_info, *word_advance, *word_where, *word_metrics, *word_outputs;
 
 static PyObject **place_of(PyObject *owner, Field field)
 {

@@ -71,7 +71,8 @@ static int prepare(PyObject *Py_UNUSED(module))
     word_advance = PyUnicode_InternFromString("advance");
     word_where = PyUnicode_InternFromString("where");
     word_metrics = PyUnicode_InternFromString("metrics");
-    return word_info && word_advance && word_where && word_metrics ? 0 : -1;
+    word_outputs = PyUnicode_InternFromString("outputs");
+    return word_info && word_advance && word_where && word_metrics && word_outputs ? 0 : -1;
 }
 
 static PyModuleDef_Slot SLOTS[] = {

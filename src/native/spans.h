@@ -18,20 +18,48 @@ static int make_current(PyObject *place)
     return token ? DONE : FAILED;
 }
 
+/* Further fields of `node_started`, such as inputs, where payloads are kept whole. */
+static int put_start_fields(Line *line, PyObject *start)
+{
+    if (start == Py_None)
+        return DONE;
+    if (!PyDict_CheckExact(start) || !captures_whole(line))
+        return UNUSUAL;
+    PyObject *known = get(line->recorder, RECORDER_PLAIN_NAMES), *name, *value;
+    if (!known)
+        return FAILED;
+    Py_ssize_t position = 0, size = PyDict_GET_SIZE(start), began = line->used;
+    int outcome = PySet_Check(known) ? DONE : UNUSUAL;
+    while (outcome == DONE && PyDict_Next(start, &position, &name, &value)) {
+        if (value == Py_None)
+            continue;
+        Py_INCREF(name);
+        Py_INCREF(value);
+        outcome = put_field_of(line, known, name, value);
+        Py_DECREF(name);
+        Py_DECREF(value);
+        if (PyDict_GET_SIZE(start) != size)
+            outcome = outcome == FAILED ? FAILED : UNUSUAL;
+    }
+    Py_DECREF(known);
+    return outcome == DONE ? is_short(line, began) : outcome;
+}
+
 /* The data of `node_started`, but for its end. */
 static int put_start_data(Line *line, PyObject *span, PyObject *kind)
 {
-    PyObject *attributes = get(span, WORK_ATTRIBUTES);
-    if (!attributes)
-        return FAILED;
-    int outcome = put_text(line, kind);
+    PyObject *attributes = get(span, WORK_ATTRIBUTES), *start = attributes ? get(span, WORK_START) : NULL;
+    int outcome = start ? put_text(line, kind) : FAILED;
     if (outcome == DONE && PyObject_IsTrue(attributes) == 1) {
         outcome = line->used ? PUT(line, ",\"attributes\":") : PUT(line, "\"attributes\":");
         if (outcome == DONE)
             outcome = put_dict(line, attributes);
     }
+    if (outcome == DONE)
+        outcome = put_start_fields(line, start);
     line->data = line->used;
-    Py_DECREF(attributes);
+    Py_XDECREF(attributes);
+    Py_XDECREF(start);
     return outcome;
 }
 
@@ -64,10 +92,6 @@ static int put_number_and_ids(Line *line, PyObject *span)
 
 static int write_start_from(Line *line, PyObject *span, PyObject *template)
 {
-    PyObject *start = get(span, WORK_START);
-    Py_XDECREF(start); /* the span still holds it */
-    if (start != Py_None)
-        return start ? UNUSUAL : FAILED;
     TRY(put_start_data(line, span, PyTuple_GET_ITEM(template, 2)));
     TRY(read_clock(line));
     TRY(put_timestamp(line));
@@ -117,7 +141,23 @@ static PyObject *span_enter(PyObject *span, PyObject *Py_UNUSED(nothing))
     return Py_NewRef(span);
 }
 
-/* What an end says beside the duration: nothing, or metrics alone, which many a span has. */
+/* One of the two payloads that many an end has. */
+static int put_end_field(Line *line, PyObject *name, PyObject *value)
+{
+    Py_ssize_t began = line->used;
+    Py_INCREF(value);
+    int outcome = PUT(line, ",\"");
+    if (outcome == DONE)
+        outcome = put_text(line, name);
+    if (outcome == DONE)
+        outcome = PUT(line, "\":");
+    if (outcome == DONE)
+        outcome = put_value(line, value, 0);
+    Py_DECREF(value);
+    return outcome == DONE ? is_short(line, began) : outcome;
+}
+
+/* What an end says beside the duration: nothing, metrics, outputs, or both. */
 static int put_end_data(Line *line, PyObject *extra)
 {
     if (extra == Py_None)
@@ -125,18 +165,23 @@ static int put_end_data(Line *line, PyObject *extra)
     PyObject *pending = get(line->recorder, RECORDER_PENDING); /* notes that the Python writes behind such an end */
     int is_free = pending && PyList_CheckExact(pending) && PyList_GET_SIZE(pending) == 0;
     Py_XDECREF(pending);
-    if (!is_free)
+    if (!is_free || !PyDict_CheckExact(extra))
         return pending ? UNUSUAL : FAILED;
-    PyObject *metrics = PyDict_CheckExact(extra) && PyDict_GET_SIZE(extra) == 1 ? PyDict_GetItemWithError(extra, word_metrics) : NULL;
-    if (!metrics || !PyDict_CheckExact(metrics))
-        return PyErr_Occurred() ? FAILED : UNUSUAL;
-    if (!PyDict_GET_SIZE(metrics))
-        return DONE;
-    Py_INCREF(metrics);
-    int outcome = PUT(line, ",\"metrics\":");
-    if (outcome == DONE)
-        outcome = put_dict(line, metrics);
-    Py_DECREF(metrics);
+    PyObject *metrics = PyDict_GetItemWithError(extra, word_metrics);
+    PyObject *outputs = PyDict_GetItemWithError(extra, word_outputs);
+    if (PyErr_Occurred())
+        return FAILED;
+    if (PyDict_GET_SIZE(extra) != (metrics != NULL) + (outputs != NULL) || (metrics && !PyDict_CheckExact(metrics)))
+        return UNUSUAL;
+    if (outputs && !captures_whole(line))
+        return UNUSUAL;
+    Py_XINCREF(outputs);
+    int outcome = DONE;
+    if (metrics && PyDict_GET_SIZE(metrics))
+        outcome = put_end_field(line, word_metrics, metrics);
+    if (outcome == DONE && outputs)
+        outcome = put_end_field(line, word_outputs, outputs);
+    Py_XDECREF(outputs);
     line->data = line->used;
     return outcome;
 }

@@ -151,6 +151,28 @@ static int is_short(Line *line, Py_ssize_t start)
     return line->used - start > most ? UNUSUAL : DONE;
 }
 
+/* A field of an object that is begun elsewhere, behind a comma unless it is the first. */
+static int put_field_of(Line *line, PyObject *known, PyObject *name, PyObject *value)
+{
+    if (!PyUnicode_CheckExact(name) || PySet_Contains(known, name) != 1 || !is_plain(name)) {
+        PyErr_Clear();
+        return UNUSUAL;
+    }
+    if (line->used)
+        TRY(PUT(line, ","));
+    TRY(put_string(line, name));
+    TRY(PUT(line, ":"));
+    return put_value(line, value, 0);
+}
+
+static int captures_whole(Line *line)
+{
+    PyObject *whole = get(line->recorder, RECORDER_CAPTURES_WHOLE);
+    Py_XDECREF(whole); /* True and False are for ever */
+    PyErr_Clear();
+    return whole == Py_True;
+}
+
 /* Attributes as a JSON object, as `quick_fields` has it. */
 static int put_dict(Line *line, PyObject *values)
 {

@@ -83,7 +83,7 @@ class Recorder:
     """
 
     # What the hot path reads has a slot, where its compiled form finds it.
-    __slots__ = ("__dict__", "__weakref__", "clean", "first_span", "now", "pending", "plain_names", "quick_bytes", "span_prefix", "stamper", "writer", "writer_part")  # fmt: skip
+    __slots__ = ("__dict__", "__weakref__", "captures_whole", "clean", "first_span", "now", "pending", "plain_names", "quick_bytes", "span_prefix", "stamper", "writer", "writer_part")  # fmt: skip
 
     def __init__(
         self,
@@ -118,6 +118,7 @@ class Recorder:
         self.clean: Callable[[str], tuple[str, int]] = redactor.clean
         self.plain_names: set[str] = set()
         """Names of fields that are known to hold no secrets."""
+        self.captures_whole = capture == "full"
         self.quick_bytes = min(MOST_QUICK_BYTES, inline_limit_bytes)
         self.pending: list[tuple[Place, Encoded]] = []
         """Notes on what was removed from events that were just written."""

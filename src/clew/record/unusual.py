@@ -42,7 +42,7 @@ def start_data(span: Work, kind: str, start: dict[str, Any]) -> str:
     if attributes:
         quick = quick_fields(attributes, recorder)
         parts.append(f'"attributes":{quick or _fields_text(span, attributes)}')
-    if recorder.values.capture == "full":
+    if recorder.captures_whole:
         quick = quick_fields({name: value for name, value in start.items() if value is not None}, recorder)
         if quick is not None:
             return ",".join([*parts, quick[1:-1]] if quick != "{}" else parts)
@@ -153,7 +153,7 @@ def _end_data(span: Work, extra: dict[str, Any]) -> str:
 def _payload(span: Work, name: str, value: object) -> list[str]:
     """Return inputs or outputs as a field; nothing where none are wanted."""
     recorder = span.run.recorder
-    is_whole = recorder.values.capture == "full"
+    is_whole = recorder.captures_whole
     quick = quick_fields({name: value}, recorder) if is_whole else None
     if quick is not None:
         return [quick[1:-1]]
