@@ -90,8 +90,14 @@ class HttpTool:
         url = fill(
             node.url, arguments, tool=node.id, encode=str if is_one_variable(node.url) else self._quoted
         )
-        if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
+        try:
+            parts = urllib.parse.urlsplit(url)
+        except ValueError as error:
+            raise ToolError(f"tool {node.id}: the url cannot be read: {error}") from None
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise ToolError(f"tool {node.id}: {_shown(url)} is no http or https address")
+        if "@" in parts.netloc:
+            raise ToolError(f"tool {node.id}: name and password stand in the url; write them as a header")
         headers = {}
         for name, template in node.headers.items():
             # Variables of the environment first: an argument that says ${SECRET} stays what it is.
@@ -180,6 +186,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         old, new = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
         if new.scheme not in {old.scheme, "https"}:
+            fp.close()
             raise _RefusedError(
                 f"was sent on from {old.scheme} to {new.scheme or 'nowhere'}, which is not followed"
             )

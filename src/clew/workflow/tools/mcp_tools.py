@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +18,10 @@ from clew.workflow.project import McpServer
 from clew.workflow.tools.placeholders import expand
 from clew.workflow.tools.port import usable_name
 
-_START_S: Final = 30.0
-"""How long a server may take to start where no time is given."""
+START_S: Final = 60.0
+"""How long a server may take to start: some are downloaded first."""
+_SILENT: Final = logging.NullHandler()
+"""What the SDK logs is not written to stderr where the program has set up no logging."""
 _MOST_PAGES: Final = 100
 _STDERR_BYTES: Final = 4096
 _STDERR_LINES: Final = 5
@@ -32,7 +35,13 @@ class McpConnection:
     """
 
     def __init__(
-        self, server: McpServer, *, root: Path, environ: Mapping[str, str], timeout_s: float | None
+        self,
+        server: McpServer,
+        *,
+        root: Path,
+        environ: Mapping[str, str],
+        timeout_s: float | None,
+        start_s: float = START_S,
     ) -> None:
         """Nothing is started.
 
@@ -40,12 +49,14 @@ class McpConnection:
             server: what to start.
             root: its working directory.
             environ: for `${NAME}` in its environment.
-            timeout_s: of one call, and of the start.
+            timeout_s: of one call.
+            start_s: until the server has said what it offers.
         """
         self._server = server
         self._root = root
         self._environ = environ
         self._timeout_s = timeout_s
+        self._start_s = start_s
         self._starting: asyncio.Future[None] | None = None
         self._owner: asyncio.Task[None] | None = None
         self._is_wanted = asyncio.Event()
@@ -61,6 +72,7 @@ class McpConnection:
         """
         if self._starting is None:
             mcp = require("mcp", extra="mcp")
+            logging.getLogger("mcp").addHandler(_SILENT)
             self._starting = asyncio.get_running_loop().create_future()
             self._owner = asyncio.create_task(
                 self._hold(mcp, self._starting), name=f"mcp {self._server.name}"
@@ -108,7 +120,7 @@ class McpConnection:
     async def _hold(self, mcp: Any, starting: asyncio.Future[None]) -> None:
         try:
             async with contextlib.AsyncExitStack() as stack:
-                async with asyncio.timeout(_START_S if self._timeout_s is None else self._timeout_s):
+                async with asyncio.timeout(self._start_s):
                     client = await stack.enter_async_context(self._connecting(mcp))
                     self._stderr.close_writing()
                     await self._list(client)
@@ -161,7 +173,11 @@ class McpConnection:
     def _not_started(self, error: BaseException) -> ToolError:
         if isinstance(error, ToolError):
             return error
-        reason = "it did not answer in time" if isinstance(error, TimeoutError) else self._said(error)
+        reason = (
+            f"it did not answer within {self._start_s:g} s"
+            if isinstance(error, TimeoutError)
+            else self._said(error)
+        )
         return ToolError(
             f"MCP server {self._server.name} ({self._server.command}) did not start: {reason}{self._last_words()}"
         )

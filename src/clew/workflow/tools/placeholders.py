@@ -1,4 +1,7 @@
-"""`{{name}}` in the url, the headers and the command line of a tool."""
+"""`{{name}}` in the url, the headers and the command line of a tool.
+
+Written as in prompts (`clew.workflow.template`), but each value can be encoded for its place.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import msgspec
 
 from clew.errors import ToolError
 
-_VARIABLE: Final = re.compile(r"\{\{\s*([A-Za-z_][\w.-]*)\s*\}\}")
+_VARIABLE: Final = re.compile(r"\{\{\s*([^\W\d]\w*(?:\.\w+)*)\s*\}\}")
 _SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 

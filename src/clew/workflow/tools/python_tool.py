@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from clew.errors import ToolError
+from clew.errors import ProjectError, ToolError
+from clew.workflow.boundary import tool_file
 from clew.workflow.chat import ToolSpec
 from clew.workflow.project import ToolNode
 from clew.workflow.tools.daemon_threads import in_daemon_thread
@@ -200,21 +201,14 @@ def _exit_code(error: BaseException) -> int:
 
 
 def _find_module(node: ToolNode, *, root: Path, folder: Path) -> tuple[Path, str]:
-    """Return the folder of a tool's module, and the module's name in it, which is dotted where it lies deeper."""
-    name = node.module
-    is_path = "/" in name or name.endswith(".py")
-    if not name or "\0" in name or Path(name).is_absolute():
-        raise ToolError(f"tool {node.id}: the module {name!r} is neither a name nor a path below the project")
-    relative = Path(name).with_suffix(".py") if is_path else Path(*name.split(".")).with_suffix(".py")
-    inside = root.resolve()
-    for start in (folder, root):
-        beginning = start if is_path else start / "tools"
-        file = (beginning / relative).resolve()
-        if not file.is_relative_to(inside):
-            raise ToolError(f"tool {node.id}: the module {name!r} lies outside of the project {root}")
+    """Return the folder of a tool's module, and the module's name in it."""
+    try:
+        files = [tool_file(root, node.module)]
+        if folder.resolve() != root.resolve() and folder.resolve().is_relative_to(root.resolve()):
+            files.insert(0, tool_file(folder, node.module))
+    except ProjectError as error:
+        raise ToolError(f"tool {node.id}: {error}") from None
+    for file in files:
         if file.is_file():
-            if is_path:
-                return file.parent, file.stem
-            return beginning.resolve(), ".".join(relative.with_suffix("").parts)
-    wanted = relative if is_path else Path("tools") / relative
-    raise ToolError(f"tool {node.id}: there is no file {wanted} in {folder}")
+            return file.parent.resolve(), file.stem
+    raise ToolError(f"tool {node.id}: there is no file {files[0]}")
