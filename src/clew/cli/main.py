@@ -38,13 +38,17 @@ COMMANDS: Final = {
     "run": Place(
         "clew.cli.run",
         "run",
-        "Run TARGET and record it: a script, a directory, module:function, or a workflow project.",
+        "Run TARGET and record it: a script, a directory with __main__.py, module:function, or a workflow project.",
     ),
     "replay": Place(
-        "clew.cli.replay", "replay", "Execute a workflow again, with the answers of its models and tools."
+        "clew.cli.replay",
+        "replay",
+        "Execute the workflow of RUN again, with model and tool answers from its record.",
     ),
     "init": Place("clew.cli.init_", "init", "Write a new workflow project that runs at once."),
-    "validate": Place("clew.cli.validate", "validate", "Say everything that is wrong with a workflow project."),
+    "validate": Place(
+        "clew.cli.validate", "validate", "Say everything that is wrong with a workflow project."
+    ),
     "graph": Place("clew.cli.graph", "graph", "Draw a workflow project: as text, Mermaid or SVG."),
     "runs": Place("clew.cli.runs", "runs", "List runs, newest first."),
     "show": Place(

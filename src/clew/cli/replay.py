@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from clew.cli.options import json_option
 from clew.cli.output import note
 from clew.cli.run_project import leave, read_project, result_text, run_of
 from clew.config import load_settings
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", "form", type=click.Choice(["json", "text", "pretty"]), help="How the result is printed."
 )
+@json_option
 @click.option("--home", type=click.Path(path_type=Path), metavar="PATH", help="Where the journal lies.")
 def replay(
     run: str,
@@ -43,6 +45,7 @@ def replay(
     changes: tuple[str, ...],
     offline: bool,
     form: str | None,
+    as_json: bool,
     home: Path | None,
 ) -> None:
     """Execute the workflow of RUN again, with model and tool answers from its record.
@@ -51,6 +54,10 @@ def replay(
     real, unless --offline. The new run names the old one; `clew diff` compares them.
     """
     from clew.workflow.tools.output import quiet_stdout  # a command that only reads does without
+
+    if as_json and form not in {None, "json"}:
+        raise UsageError(f"--json and -o {form} contradict each other")
+    form = "json" if as_json else form
 
     settings = load_settings({} if home is None else {"home": home})
     session.configure(msgspec.structs.replace(settings, capture="full"))

@@ -70,7 +70,7 @@ def refuse_project_options(flags: dict[str, Any]) -> None:
     given = take_project_options(flags)
     for option in _OPTIONS:
         names, settings = option
-        if given[_field(option)] not in (None, False, (), settings.get("default")):  # noqa: PLR6201 - a list is no key
+        if given[_field(option)] not in (None, False, (), settings.get("default")):
             raise UsageError(f"{names[-1]} is for workflow projects; the target is none")
 
 
@@ -234,9 +234,11 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, SignalTimeoutError):
         return SIGNAL
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
         if isinstance(cause, ProviderError):
             return PROVIDER
+        seen.add(id(cause))
         cause = cause.__cause__
     return FAILED
 

@@ -96,6 +96,7 @@ def first_request(execution: Executing, node: PromptNode | AgentNode, inputs: di
     """
     project = execution.project
     prompt, defaults = project.prompts[node.prompt], project.defaults
+    is_strict = not project.trident  # the original leaves what nothing gave as it was written
     values = with_defaults(inputs, prompt.inputs)
     for name, field in prompt.inputs.items():
         if not field.required:
@@ -103,10 +104,17 @@ def first_request(execution: Executing, node: PromptNode | AgentNode, inputs: di
     model = node.model or prompt.model or defaults.model
     if model is None:
         raise WorkflowError(f"node {node.id} names no model, nor does its prompt, nor defaults.model")
-    messages = [Message(role="system", content=render(prompt.system, values))] if prompt.system else []
+    messages = (
+        [Message(role="system", content=render(prompt.system, values, strict=is_strict))]
+        if prompt.system
+        else []
+    )
     return ChatRequest(
         model=model,
-        messages=[*messages, Message(role="user", content=render(prompt.body, values).strip())],
+        messages=[
+            *messages,
+            Message(role="user", content=render(prompt.body, values, strict=is_strict).strip()),
+        ],
         temperature=_first(node.temperature, prompt.temperature, defaults.temperature),
         max_tokens=_first(node.max_tokens, prompt.max_tokens, defaults.max_tokens),
         schema=json_schema(prompt.output) if prompt.format == "json" and prompt.output else None,
@@ -126,7 +134,7 @@ async def ask_once(execution: Executing, node: PromptNode, inputs: dict[str, Any
         return {"text": answer.text}
     found, wrong = _read(answer.text, prompt)
     if wrong is None:
-        return found
+        return _with_text(execution, found, answer.text)
     again = msgspec.structs.replace(request, messages=[*request.messages, *_repair(answer.text, wrong)])
     answer = await asking.answer(again, place=CallPlace(node_id=node.id, turn=2))
     found, wrong = _read(answer.text, prompt)
@@ -134,7 +142,7 @@ async def ask_once(execution: Executing, node: PromptNode, inputs: dict[str, Any
         raise ProviderError(
             f"{request.model} gave no answer that fits, also when asked again: {wrong}", kind="bad_answer"
         )
-    return found
+    return _with_text(execution, found, answer.text)
 
 
 async def ask_agent(execution: Executing, node: AgentNode, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -185,6 +193,11 @@ class _Observer:
     def tool_called(self, name: str, given: Any, output: Any, error: str | None) -> None:
         more = {} if error is None else {"error": error}
         event("agent_tool_called", tool_name=name, tool_input=given, tool_output=output, **more)
+
+
+def _with_text(execution: Executing, found: dict[str, Any], text: str) -> dict[str, Any]:
+    """In projects of the original an answer in JSON is there as a text too."""
+    return {"text": text, **found} if execution.project.trident else found
 
 
 def _read(text: str, prompt: Prompt) -> tuple[dict[str, Any], str | None]:

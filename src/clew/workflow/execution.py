@@ -152,7 +152,7 @@ class Execution:
                     self._skip(node, EDGE_FALSE, condition=edge.condition, values=verdict.values)
                     return
         if isinstance(node, BranchNode | TriggerNode) and node.condition is not None:
-            inputs = arriving(live, self.outputs)
+            inputs = arriving(live, self.outputs, is_lenient=bool(self.project.trident))
             verdict = self._look(node, node.condition, inputs, edge=None)
             if not verdict.holds:
                 self._skip(node, OWN_FALSE, condition=node.condition, values=verdict.values)
@@ -239,6 +239,8 @@ class Execution:
                 outputs = await self._attempt(node, live, attempt=attempt)
             except Exception as error:
                 if attempt == retry.attempts or not _may_retry(error):
+                    if isinstance(error, NodeError):
+                        raise
                     raise _failure(node, error) from error
                 wanted_s = getattr(error, "retry_after_s", None) or 0.0
                 await asyncio.sleep(min(max(delay_s, wanted_s), retry.max_delay_s))
@@ -249,7 +251,7 @@ class Execution:
 
     async def _attempt(self, node: AnyNode, live: list[Edge], *, attempt: int) -> dict[str, Any]:
         try:
-            inputs, wrong = arriving(live, self.outputs), None
+            inputs, wrong = arriving(live, self.outputs, is_lenient=bool(self.project.trident)), None
         except NodeError as error:
             inputs, wrong = {}, error
         start = {
@@ -330,6 +332,4 @@ def _may_retry(error: Exception) -> bool:
 
 
 def _failure(node: AnyNode, error: Exception) -> NodeError:
-    if isinstance(error, NodeError):
-        return error
     return NodeError(f"node {node.id} ({_kind(node)}) failed: {error}", node_id=node.id)

@@ -29,12 +29,15 @@ def look_at(condition: Expression, outputs: Mapping[str, Any]) -> Verdict:
         return Verdict(holds=False, values=condition.seen(values), error=str(error))
 
 
-def arriving(edges: list[Edge], outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def arriving(
+    edges: list[Edge], outputs: Mapping[str, Mapping[str, Any]], *, is_lenient: bool = False
+) -> dict[str, Any]:
     """Return what arrives at a node.
 
     Args:
         edges: those into the node, in the order of the manifest; a later one wins.
         outputs: of each node that has some; an edge from any other carries nothing.
+        is_lenient: a field that the source did not give is left out, as in the original, whose projects count on it.
 
     Raises: NodeError: a field is mapped that the source did not give.
     """
@@ -46,7 +49,11 @@ def arriving(edges: list[Edge], outputs: Mapping[str, Mapping[str, Any]]) -> dic
         if not edge.mapping:
             values.update(found)
         for name, path in edge.mapping.items():
-            values[name] = pick(found, path, edge=edge)
+            try:
+                values[name] = pick(found, path, edge=edge)
+            except NodeError:
+                if not is_lenient:
+                    raise
     return values
 
 

@@ -163,7 +163,7 @@ class ProjectRun:
             if earlier is not None:
                 inputs = {**(self._earlier.inputs(earlier) or {}), **inputs}
         for node in self._project.nodes.values():
-            if isinstance(node, InputNode) and node.schema:
+            if isinstance(node, InputNode) and node.schema and not self._project.trident:
                 wrong = complaint(with_defaults(inputs, node.schema), node.schema)
                 if wrong is not None:
                     raise UsageError(
