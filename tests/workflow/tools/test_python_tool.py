@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import clew
 from clew.errors import ToolError
 from clew.workflow.project import Field, Place, ToolNode
 from clew.workflow.tools.python_tool import PythonTool
@@ -300,6 +301,8 @@ def test_a_forked_child_ends_where_it_comes_back_and_only_the_parent_goes_on(
     with log.open("a") as lines:
         lines.write(f"{os.getpid()}\n")
     assert given["pid"] == os.getpid()
+    codes = {"sys.exit(7)": 7, "raise ValueError": 1} if kind == "def" else {}
+    assert os.waitstatus_to_exitcode(given["status"]) == codes.get(end, 0)
     assert log.read_text().split() == [str(os.getpid())]
 
 
@@ -326,3 +329,33 @@ def test_threads_are_used_again(make: Make) -> None:
 
     assert len(asyncio.run(one_after_the_other())) <= 2
     assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("clew-"))
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_a_span_that_a_tool_opens_lies_in_the_node_that_called_it(make: Make, kind: str) -> None:
+    source = (
+        "import clew, threading\ndef work():\n    with clew.span('in-thread'): pass\n"
+        f"{kind} f(n):\n    with clew.span('inner', n=n):\n"
+        "        t = threading.Thread(target=work)\n        t.start()\n        t.join()\n    return n"
+    )
+
+    async def two() -> None:
+        tool = make(source)
+
+        async def node(n: int) -> None:
+            with clew.span("node", n=n):
+                await tool.call({"n": n})
+
+        await asyncio.gather(node(1), node(2))
+        await tool.close()
+
+    with clew.run("tools") as run:
+        asyncio.run(two())
+    assert run.trace is not None
+    nodes = {node.span_id: node for node in run.trace.nodes}
+    inner = [node for node in nodes.values() if node.node_id == "inner"]
+    assert len(inner) == 2
+    for one in inner:
+        above = nodes[one.parent_id or ""]
+        assert (above.node_id, above.attributes["n"]) == ("node", one.attributes["n"])
+        assert [node.node_id for node in nodes.values() if node.parent_id == one.span_id] == ["in-thread"]

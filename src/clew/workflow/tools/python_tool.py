@@ -21,6 +21,7 @@ from clew.workflow.tools.signature import (
     description_of,
     schema_of_fields,
     schema_of_function,
+    signature_of,
 )
 from clew.workflow.tools.tool_folder import ToolFolder
 from clew.workflow.tools.tool_loop import Stepped, end_forked_child
@@ -53,6 +54,7 @@ class PythonTool:
         self._root = root.resolve()
         self._folder: ToolFolder | None = None
         self._function: Callable[..., Any] | None = None
+        self._signature: inspect.Signature | None = None
 
     @property
     def spec(self) -> ToolSpec:
@@ -77,6 +79,7 @@ class PythonTool:
             folder = self._opened()
             work = lambda: self._shielded(lambda: self._find_function(folder), diversion)  # noqa: E731 - one line says it
             self._function = await self._in_thread(work, diversion, doing="loading its module")
+            self._signature = signature_of(self._function)
         return self._function
 
     async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +88,7 @@ class PythonTool:
         Raises: ToolError: from what the function raised; it took too long; it does not take these arguments.
         """
         function = await self.load()
-        check_arguments(function, arguments, tool=self._node.id)
+        check_arguments(self._signature, arguments, tool=self._node.id)
         diversion = Diversion()
         if inspect.iscoroutinefunction(function):
             result = await self._on_loop(lambda: function(**arguments), diversion)

@@ -10,14 +10,15 @@ from typing import Any
 import msgspec
 
 from clew.errors import ToolError
-from clew.workflow.project import Field, Schema
+from clew.workflow.project import Schema
+from clew.workflow.shape import json_schema
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 def schema_of_function(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the JSON schema of the object of a function's keyword arguments, from its annotations and defaults."""
-    signature = _signature(function)
+    signature = signature_of(function)
     if signature is None:
         return {"type": "object"}
     try:
@@ -45,16 +46,18 @@ def schema_of_function(function: Callable[..., Any]) -> dict[str, Any]:
 
 def schema_of_fields(fields: Schema) -> dict[str, Any]:
     """Return the JSON schema of an object with the fields that a manifest names."""
-    required = [name for name, field in fields.items() if field.required and field.default is msgspec.UNSET]
-    return _object({name: _schema_of_field(field) for name, field in fields.items()}, required, is_open=False)
+    schema = json_schema(fields)
+    defaults = {name: field.default for name, field in fields.items() if field.default is not msgspec.UNSET}
+    for name, default in defaults.items():
+        schema["properties"][name]["default"] = default
+    return schema | {"required": [name for name in schema["required"] if name not in defaults]}
 
 
-def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any], *, tool: str) -> None:
-    """Look whether a function can be called with these keywords.
+def check_arguments(signature: inspect.Signature | None, arguments: Mapping[str, Any], *, tool: str) -> None:
+    """Look whether a function with this signature can be called with these keywords.
 
     Raises: ToolError, with what it takes.
     """
-    signature = _signature(function)
     if signature is None:
         return
     try:
@@ -68,10 +71,11 @@ def description_of(function: Callable[..., Any]) -> str:
     return (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ").strip()
 
 
-def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+    """Return what a function takes; None where it is compiled and does not say."""
     try:
         return inspect.signature(function)
-    except (TypeError, ValueError):  # compiled, without a signature
+    except (TypeError, ValueError):
         return None
 
 
@@ -101,21 +105,6 @@ def _schema_of_type(annotation: Any) -> dict[str, Any]:
         return msgspec.json.schema(annotation)
     except Exception:  # a class of the user's that has no JSON form
         return {}
-
-
-def _schema_of_field(field: Field) -> dict[str, Any]:
-    schema: dict[str, Any] = {} if field.type == "any" else {"type": field.type}
-    if field.description:
-        schema["description"] = field.description
-    if field.default is not msgspec.UNSET:
-        schema["default"] = field.default
-    if field.choices:
-        schema["enum"] = field.choices
-    if field.fields:
-        schema |= {name: value for name, value in schema_of_fields(field.fields).items() if name != "type"}
-    if field.items is not None:
-        schema["items"] = _schema_of_field(field.items)
-    return schema
 
 
 def _is_plain(value: Any) -> bool:
