@@ -74,11 +74,27 @@ static PyObject *make_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
     return made;
 }
 
+/* Make the part of an event's line that says where it happened, and keep it in the span. */
+static int make_where(Line *line, PyObject *span)
+{
+    PyObject *name = get(span, WORK_NAME), *template = name ? template_of(line, name) : NULL;
+    PyObject *id = template && PyTuple_Check(template) && PyTuple_GET_SIZE(template) == 4 ? get(span, SCOPE_SPAN_ID) : NULL;
+    PyObject *where = id ? PyUnicode_Concat(PyTuple_GET_ITEM(template, 3), id) : NULL;
+    if (where)
+        set(span, WORK_WHERE, where);
+    Py_XDECREF(name);
+    Py_XDECREF(template);
+    Py_XDECREF(id);
+    return where ? DONE : PyErr_Occurred() ? FAILED : UNUSUAL;
+}
+
 /* The part of an event's line that says where it happened. */
 static int put_where(Line *line, PyObject *place)
 {
     PyObject **kept = place_of(place, WORK_WHERE);
-    PyObject *text = kept && *kept ? Py_NewRef(*kept) : PyObject_CallMethodNoArgs(place, word_where);
+    if (kept && !*kept)
+        TRY(make_where(line, place));
+    PyObject *text = kept ? Py_XNewRef(*kept) : PyObject_CallMethodNoArgs(place, word_where);
     int outcome = text ? put_text(line, text) : FAILED;
     Py_XDECREF(text);
     return outcome;

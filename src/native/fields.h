@@ -48,7 +48,7 @@ static struct {
     PyObject *enter, *leave, *span, *event, *refused, *contain, *span_doc, *event_doc, *form;
 } py;
 static Py_ssize_t shortest_secret;
-static PyObject *word_info, *word_advance, *word_where, *word_metrics, *word_outputs;
+static PyObject *word_info, *word_advance, *word_where, *word_metrics, *word_outputs, *word_make_template;
 
 static PyObject **place_of(PyObject *owner, Field field)
 {

@@ -72,7 +72,8 @@ static int prepare(PyObject *Py_UNUSED(module))
     word_where = PyUnicode_InternFromString("where");
     word_metrics = PyUnicode_InternFromString("metrics");
     word_outputs = PyUnicode_InternFromString("outputs");
-    return word_info && word_advance && word_where && word_metrics && word_outputs ? 0 : -1;
+    word_make_template = PyUnicode_InternFromString("make_template");
+    return word_info && word_advance && word_where && word_metrics && word_outputs && word_make_template ? 0 : -1;
 }
 
 static PyModuleDef_Slot SLOTS[] = {

@@ -102,22 +102,27 @@ static int write_start_from(Line *line, PyObject *span, PyObject *template)
     return DONE;
 }
 
+/* Return the fixed parts of a node's lines, made now where it is new: a new reference, or NULL with an exception. */
+static PyObject *template_of(Line *line, PyObject *name)
+{
+    PyObject *templates = get(line->run, RUN_TEMPLATES), *template = NULL;
+    if (templates && PyDict_CheckExact(templates))
+        template = Py_XNewRef(PyDict_GetItemWithError(templates, name));
+    if (templates && !template && !PyErr_Occurred())
+        template = PyObject_CallMethodObjArgs(line->recorder, word_make_template, line->run, name, NULL);
+    Py_XDECREF(templates);
+    return template;
+}
+
 static int write_start(Line *line, PyObject *span)
 {
     TRY(open_line(line, span));
-    PyObject *name = get(span, WORK_NAME), *templates = get(line->run, RUN_TEMPLATES), *template = NULL;
+    PyObject *name = get(span, WORK_NAME), *template = name ? template_of(line, name) : NULL;
     int outcome = FAILED;
-    if (name && templates) {
-        template = PyDict_CheckExact(templates) ? PyDict_GetItemWithError(templates, name) : NULL;
-        outcome = PyErr_Occurred() ? FAILED : UNUSUAL;
-    }
-    if (template && PyTuple_Check(template) && PyTuple_GET_SIZE(template) == 4) {
-        Py_INCREF(template);
-        outcome = write_start_from(line, span, template);
-        Py_DECREF(template);
-    }
+    if (template)
+        outcome = PyTuple_Check(template) && PyTuple_GET_SIZE(template) == 4 ? write_start_from(line, span, template) : UNUSUAL;
     Py_XDECREF(name);
-    Py_XDECREF(templates);
+    Py_XDECREF(template);
     if (outcome != DONE)
         return outcome;
     TRY(PUT(line, ",\"data\":{"));

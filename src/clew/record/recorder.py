@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from clew.journal.writer import JournalWriter
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMES: Final = 4096
 _MOST_LEARNT: Final = 64
+_MOST_KINDS: Final = 64
 _FIRST_SPAN: Final = 10_000_000
 
 
@@ -119,6 +119,7 @@ class Recorder:
         self.plain_names: set[str] = set()
         """Names of fields that are known to hold no secrets."""
         self.captures_whole = capture == "full"
+        self._kinds: dict[str, str] = {}
         self.quick_bytes = min(MOST_QUICK_BYTES, inline_limit_bytes)
         self.pending: list[tuple[Place, Encoded]] = []
         """Notes on what was removed from events that were just written."""
@@ -154,10 +155,19 @@ class Recorder:
         template = run.templates[name] = Template(
             f"{head}node_started{rest}",
             f"{head}node_completed{rest}",
-            "" if kind is None else f'"type":{self.text(kind, run)}',
+            "" if kind is None else f'"type":{self._kind(kind, run)}',
             f'","node_id":{node_text},"span_id":"',
         )
         return template
+
+    def _kind(self, kind: str, run: RecordedRun) -> str:
+        """Return a kind of node as a JSON string. There are few of them, so the texts are kept."""
+        found = self._kinds.get(kind)
+        if found is None:
+            found = self.text(kind, run)
+            if len(self._kinds) < _MOST_KINDS and not self.pending:
+                self._kinds[kind] = found
+        return found
 
     def text(self, value: object, run: RecordedRun) -> str:
         """Return any value as a JSON string, secrets removed."""
@@ -175,7 +185,7 @@ class Recorder:
             seen += 1
             if type(each) is dict:
                 self.learn_names(each)
-                waiting += islice(each.values(), _MOST_LEARNT)
+                waiting += list(each.values())[:_MOST_LEARNT]  # in one step: another thread may add one
             elif type(each) is list:
                 waiting += each[:_MOST_LEARNT]
 

@@ -351,8 +351,9 @@ def test_a_span_that_a_tool_opens_lies_in_the_node_that_called_it(make: Make, ki
 
     with clew.run("tools") as run:
         asyncio.run(two())
-    assert run.trace is not None
-    nodes = {node.span_id: node for node in run.trace.nodes}
+    trace = run.trace
+    assert trace is not None
+    nodes = {node.span_id: node for node in trace.nodes}
     inner = [node for node in nodes.values() if node.node_id == "inner"]
     assert len(inner) == 2
     for one in inner:
