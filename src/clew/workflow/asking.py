@@ -129,14 +129,18 @@ async def ask_once(execution: Executing, node: PromptNode, inputs: dict[str, Any
     prompt = execution.project.prompts[node.prompt]
     request = first_request(execution, node, inputs)
     asking: ChatModel = Asking(execution, node)
-    answer = await asking.answer(request, place=CallPlace(node_id=node.id, turn=1))
+    answer = await asking.answer(
+        request, place=CallPlace(node_id=node.id, turn=1, iteration=execution.iteration)
+    )
     if prompt.format == "text":
         return {"text": answer.text}
     found, wrong = _read(answer.text, prompt)
     if wrong is None:
         return _with_text(execution, found, answer.text)
     again = msgspec.structs.replace(request, messages=[*request.messages, *_repair(answer.text, wrong)])
-    answer = await asking.answer(again, place=CallPlace(node_id=node.id, turn=2))
+    answer = await asking.answer(
+        again, place=CallPlace(node_id=node.id, turn=2, iteration=execution.iteration)
+    )
     found, wrong = _read(answer.text, prompt)
     if wrong is not None:
         raise ProviderError(
@@ -161,6 +165,8 @@ async def ask_agent(execution: Executing, node: AgentNode, inputs: dict[str, Any
         node=_with_own_python(node),
         call_tool=execution.services.around_tool,
         observer=_Observer(),
+        read=_reader(prompt) if prompt.format == "json" else None,
+        iteration=execution.iteration,
     )
     if prompt.format == "json":
         found, wrong = _read(result.text, prompt)
@@ -170,6 +176,18 @@ async def ask_agent(execution: Executing, node: AgentNode, inputs: dict[str, Any
             )
         return found
     return {"text": result.text, "output": result.text, "turns": result.turns}
+
+
+def _reader(prompt: Prompt) -> Callable[[str], dict[str, Any]]:
+    """Return what reads the last answer of an agent; it raises ValueError where that does not fit."""
+
+    def read(text: str) -> dict[str, Any]:
+        found, wrong = _read(text, prompt)
+        if wrong is not None:
+            raise ValueError(wrong)
+        return found
+
+    return read
 
 
 def _with_own_python(node: AgentNode) -> AgentNode:

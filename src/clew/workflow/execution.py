@@ -74,7 +74,7 @@ class Execution:
         """Of each node that has some: completed ones, and branches that were skipped and pass on what they got."""
         self.cost_usd: float | None = 0.0
         """None as soon as a price is unknown."""
-        self._iteration = iteration
+        self.iteration = iteration
         self._plan = plan
         self._into = {
             name: [edge for edge in edges if edge.source in plan.nodes]
@@ -195,7 +195,7 @@ class Execution:
 
     def _keep(self, node: AnyNode, outputs: dict[str, Any]) -> None:
         """Say that an earlier run did this node, so that the record of this run is whole."""
-        start = {"definition": self._definition(node), "iteration": self._iteration}
+        start = {"definition": self._definition(node), "iteration": self.iteration}
         with open_span((node.id, _kind(node)), {"kept_from": self.resumed_run_id}, start=start) as span:
             span.output(outputs)
         self._done(node, outputs)
@@ -256,7 +256,7 @@ class Execution:
             inputs, wrong = {}, error
         start = {
             "attempt": attempt,
-            "iteration": self._iteration,
+            "iteration": self.iteration,
             "inputs": inputs,
             "definition": self._definition(node),
         }

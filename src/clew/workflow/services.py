@@ -107,6 +107,8 @@ class Executing(Protocol):
     """How many workflows it is in."""
     resumed_run_id: str | None
     """The run that it goes on with."""
+    iteration: int | None
+    """The round of a loop that it is, from 0."""
     cost_usd: float | None
     """So far; None as soon as a price is unknown."""
     inputs: dict[str, Any]
