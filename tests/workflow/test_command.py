@@ -296,3 +296,46 @@ def test_artifacts_are_written_in_the_shapes_of_the_original(tmp_path: Path) -> 
         "output",
     ]
     assert json.loads((folder / "metadata.json").read_text())["project_name"] == "doubling"
+
+
+def test_a_trigger_that_does_not_wait_goes_on_by_itself_as_a_run_of_its_own_and_signals(
+    tmp_path: Path,
+) -> None:
+    place = project(tmp_path)
+    trigger = """
+        clew: "1"
+        name: starter
+        nodes:
+          input: {type: input, schema: {n: {type: integer}}}
+          start: {type: trigger, workflow: ./clew.yaml, emit_signal: true}
+          output: {type: output}
+        edges:
+          e1: {from: input, to: start, mapping: {n: n}}
+          e2: {from: start, to: output}
+    """
+    write_project(place, starter_yaml=trigger)
+    done = run(place / "starter.yaml", "-i", '{"n": 4}', "-o", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outputs"]["output"]["status"] == "started"
+    signal_file = tmp_path / ".clew" / "signals" / "doubling.ready"
+    deadline = time.monotonic() + 30
+    while not signal_file.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    store = Store(tmp_path / ".clew")
+    deadline = time.monotonic() + 30
+    while (rows := {row.name: row for row in store.runs()}).keys() != {"starter", "doubling"} or rows[
+        "doubling"
+    ].status == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert rows["doubling"].parent_run_id == rows["starter"].run_id
+    assert store.trace(rows["doubling"].run_id).outputs == {"output": {"n": 8}}
+
+
+def test_a_changed_field_is_a_parameter_of_the_run_and_really_changes_it(tmp_path: Path) -> None:
+    place = project(tmp_path, function="forever", timeout=60)
+    done = run(place, "-i", '{"n": 1}', "--param", "work.timeout_s=0.2")
+    assert done.returncode == 1
+    assert "longer than 0.2 s" in done.stderr
+    store = Store(tmp_path / ".clew")
+    assert store.trace(store.runs()[0].run_id).params == {"work.timeout_s": 0.2}

@@ -92,19 +92,26 @@ def _prepared(
         raise UsageError(f"the project of run {old.run_id[:12]} is gone: there is no file {manifest}")
     if changes and fork is None:
         raise UsageError("--set needs --fork NODE, the node to change")
-    project, inputs = _changed(read_project(Path(manifest)), fork, changes)
+    project, inputs, params = _changed(read_project(Path(manifest)), fork, changes)
     attributes = {} if fork is None else {"fork": fork, "changes": list(changes)}
     options = RunOptions(
-        inputs=inputs, replay=old.run_id, offline=offline or fork is None, attributes=attributes
+        inputs=inputs,
+        params=params,
+        replay=old.run_id,
+        offline=offline or fork is None,
+        attributes=attributes,
     )
     return run_of(project, options)
 
 
-def _changed(project: Project, fork: str | None, changes: tuple[str, ...]) -> tuple[Project, dict[str, Any]]:
+def _changed(
+    project: Project, fork: str | None, changes: tuple[str, ...]
+) -> tuple[Project, dict[str, Any], dict[str, Any]]:
     from clew.workflow.changes import read_assignment, with_param  # as above
     from clew.workflow.plan import known_node
 
     inputs: dict[str, Any] = {}
+    params: dict[str, Any] = {}
     if fork is not None:
         known_node(project, fork, what="--fork")
     for text in changes:
@@ -113,8 +120,9 @@ def _changed(project: Project, fork: str | None, changes: tuple[str, ...]) -> tu
             inputs[name.removeprefix("input.")] = value
         else:
             field = "prompt_text" if name == "prompt" else name
+            params[f"{fork}.{field}"] = value
             project = with_param(project, f"{fork}.{field}", value)
-    return project, inputs
+    return project, inputs, params
 
 
 def _tell(old: ExecutionTrace, prepared: ProjectRun, outputs: dict[str, Any], *, failed: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -86,9 +87,11 @@ def prepare(target: str, given_input: object, flags: dict[str, Any]) -> ProjectR
     from clew.workflow.changes import read_assignment, with_param
 
     project = read_project(Path(target))
-    for text in flags["param"]:
-        project = with_param(project, *read_assignment(text, option="--param"))
-    return run_of(project, _options(given_input, flags), dry_run=flags["dry_run"])
+    params = dict(read_assignment(text, option="--param") for text in flags["param"])
+    for name, value in params.items():
+        project = with_param(project, name, value)
+    options = dataclasses.replace(_options(given_input, flags), params=params)
+    return run_of(project, options, dry_run=flags["dry_run"])
 
 
 def read_project(path: Path) -> Project:
@@ -193,10 +196,12 @@ def read_json(path: Path, *, option: str) -> object:
         raise UsageError(f"{option}: {path} is not JSON: {error}") from None
 
 
-def _spawn(path: Path, inputs: dict[str, Any]) -> int:
+def _spawn(path: Path, inputs: dict[str, Any], emit_signal: bool) -> int:  # noqa: FBT001 - see Services.spawn
     """Start a workflow that goes on by itself; its run is a child of this one."""
     given = msgspec.json.encode(inputs, enc_hook=str).decode()
     command = [sys.executable, "-m", "clew.cli.main", "run", str(path), "-i", given]
+    if emit_signal:
+        command.append("--emit-signal")
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True).pid
 

@@ -58,13 +58,32 @@ async def run_trigger(execution: Executing, node: TriggerNode, inputs: dict[str,
     services = execution.services
     given = inputs if node.pass_outputs else {}
     if node.mode == "wait":
-        outputs = await _round(execution, node, given, iteration=None)
+        outputs = await _waited_for(execution, node, given)
         return {"triggered": True, "status": "completed", "output": outputs}
     if services.spawn is None or services.dry_run:
         return {"triggered": True, "status": "dry-run" if services.dry_run else "not started"}
     path = workflow_path(execution.project, node.workflow)
-    pid = await asyncio.to_thread(services.spawn, path, given)
+    pid = await asyncio.to_thread(services.spawn, path, given, node.emit_signal)
     return {"triggered": True, "status": "started", "pid": pid}
+
+
+async def _waited_for(execution: Executing, node: TriggerNode, given: dict[str, Any]) -> dict[str, Any]:
+    """Run a trigger's workflow and tell others how it stands, where the trigger wants that."""
+    services = execution.services
+    signals = services.signals if node.emit_signal else None
+    if signals is None:
+        return await _round(execution, node, given, iteration=None)
+    name = services.load(workflow_path(execution.project, node.workflow)).name
+    signals.clear(name)
+    signals.emit("started", name, run_id=None, metadata={})
+    try:
+        outputs = await _round(execution, node, given, iteration=None)
+    except BaseException as error:
+        signals.emit("failed", name, run_id=None, metadata={"error": str(error) or type(error).__name__})
+        raise
+    signals.emit("completed", name, run_id=None, metadata={})
+    signals.emit("ready", name, run_id=None, metadata={})
+    return outputs
 
 
 async def _round(

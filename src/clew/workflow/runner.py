@@ -45,6 +45,8 @@ class RunOptions:
     wait_for: list[str] = field(default_factory=list)
     wait_timeout_s: float = 300.0
     emit_signals: bool = False
+    params: dict[str, Any] = field(default_factory=dict)
+    """What was changed for this run, by `node.field`."""
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -57,7 +59,7 @@ class Surroundings:
     environ: Mapping[str, str]
     models: Callable[[Project], ChatModel]
     """Opens what answers for real."""
-    spawn: Callable[[Path, dict[str, Any]], int] | None = None
+    spawn: Callable[[Path, dict[str, Any], bool], int] | None = None
     on_text: Callable[[str, str], None] | None = None
     told: Callable[[str], None] = lambda _sentence: None
     """Told what a person should know before it begins: which nodes run again, and why."""
@@ -138,6 +140,7 @@ class ProjectRun:
             recorder=surroundings.recorder,
             earlier=self._earlier if options.resume is not None else None,
             around_tool=around_tool,
+            signals=self._signals,
             spawn=surroundings.spawn,
             dry_run=options.dry_run,
             on_text=surroundings.on_text,
@@ -219,6 +222,7 @@ class ProjectRun:
             "inputs": self.inputs,
             "entrypoint": options.entrypoint,
             "dry_run": options.dry_run or None,
+            "params": options.params or None,
         }
         told = {name: value for name, value in attributes.items() if value is not None}
         return Run(recorder, project.name, kind="workflow", start=start, attributes=told)

@@ -13,6 +13,7 @@ from clew.workflow.chat import ChatModel
 from clew.workflow.definition import Definitions
 from clew.workflow.plan import Plan
 from clew.workflow.project import Project
+from clew.workflow.signals import Signals
 from clew.workflow.tools.toolbox import Toolbox
 
 MOST_DEPTH = 32
@@ -66,10 +67,10 @@ class Services:
     earlier: Earlier | None = None
     around_tool: Callable[[str, dict[str, Any], ToolCallFunction], Awaitable[Any]] | None = None
     """Called instead of a tool, with the tool: a replay answers from the log."""
-    signal: Callable[[str, Project, dict[str, Any]], None] | None = None
-    """Tells others that a workflow started, completed, failed or is ready."""
-    spawn: Callable[[Path, dict[str, Any]], int] | None = None
-    """Starts a workflow on its own and returns the id of its process."""
+    signals: Signals | None = None
+    """Where workflows tell each other how they stand."""
+    spawn: Callable[[Path, dict[str, Any], bool], int] | None = None
+    """Starts a workflow on its own, which emits signals where the last argument says so; returns its process's id."""
     dry_run: bool = False
     on_text: Callable[[str, str], None] | None = None
     """Told of each piece of text that a model sends: node, text."""
