@@ -33,6 +33,10 @@ def wind(day: str, rows: int) -> dict[str, list[dict[str, object]]]:
 def _rows(source: str, day: str, rows: int) -> list[dict[str, object]]:
     chance = random.Random(f"{source} {day}")
     return [
-        {"source": source, "at": number, "value": None if number % 50 == 49 else round(chance.uniform(0, 10), 3)}
+        {
+            "source": source,
+            "at": number,
+            "value": None if number % 50 == 49 else round(chance.uniform(0, 10), 3),
+        }
         for number in range(rows)
     ]
