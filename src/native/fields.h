@@ -20,7 +20,7 @@ typedef enum {
     RECORDER_PLAIN_NAMES, RECORDER_CLEAN, RECORDER_PENDING, RECORDER_QUICK_BYTES,
     RECORDER_CAPTURES_WHOLE,
     WRITER_WRITE, WRITER_NEXT_SEQ,
-    STAMPER_MILLISECOND,
+    STAMPER_SECOND,
     AMBIENT_RUNS, AMBIENT_INHERITED,
     FIELDS
 } Field;
@@ -35,7 +35,7 @@ static const struct { const char *type, *name; } FIELD_NAMES[FIELDS] = {
     {"Recorder", "first_span"}, {"Recorder", "writer_part"}, {"Recorder", "plain_names"}, {"Recorder", "clean"},
     {"Recorder", "pending"}, {"Recorder", "quick_bytes"}, {"Recorder", "captures_whole"},
     {"JournalWriter", "write"}, {"JournalWriter", "next_seq"},
-    {"Stamper", "millisecond"},
+    {"Stamper", "second"},
     {"Ambient", "_runs"}, {"Ambient", "inherited"},
 };
 

@@ -2,7 +2,7 @@
 
 #include "fields.h"
 
-enum { MOST_DATA_BYTES = 4096, ROOM_BYTES = 2 * MOST_DATA_BYTES, ROOM_BEHIND_NUMBER = 512, NS_PER_MS = 1000000 };
+enum { MOST_DATA_BYTES = 4096, ROOM_BYTES = 2 * MOST_DATA_BYTES, ROOM_BEHIND_NUMBER = 512, NS_PER_MS = 1000000, NS_PER_SECOND = 1000000000 };
 
 typedef struct {
     PyObject *run, *recorder, *writer, *now; /* owned */
@@ -107,32 +107,32 @@ static int read_clock(Line *line)
     return line->now_ns == -1 && PyErr_Occurred() ? FAILED : DONE;
 }
 
-/* Put the text of a millisecond and the microseconds behind it; UNUSUAL where the time lies outside of it. */
-static int put_moment(Line *line, PyObject *millisecond)
+/* Put the text of a second and the microseconds behind it; UNUSUAL where the time lies outside of it. */
+static int put_moment(Line *line, PyObject *second)
 {
-    if (!PyTuple_CheckExact(millisecond) || PyTuple_GET_SIZE(millisecond) != 2)
+    if (!PyTuple_CheckExact(second) || PyTuple_GET_SIZE(second) != 2)
         return UNUSUAL;
-    long long began = PyLong_AsLongLong(PyTuple_GET_ITEM(millisecond, 0));
+    long long began = PyLong_AsLongLong(PyTuple_GET_ITEM(second, 0));
     if (began == -1 && PyErr_Occurred())
         return FAILED;
     long long past = line->now_ns - began;
-    if (past < 0 || past >= NS_PER_MS)
+    if (past < 0 || past >= NS_PER_SECOND)
         return UNUSUAL;
-    TRY(put_text(line, PyTuple_GET_ITEM(millisecond, 1)));
-    TRY(put_number(line, past / 1000, 3));
+    TRY(put_text(line, PyTuple_GET_ITEM(second, 1)));
+    TRY(put_number(line, past / 1000, 6));
     return PUT(line, "Z");
 }
 
 static int put_timestamp(Line *line)
 {
     PyObject *stamper = get(line->recorder, RECORDER_STAMPER);
-    PyObject *millisecond = stamper ? get(stamper, STAMPER_MILLISECOND) : NULL;
-    int outcome = millisecond ? put_moment(line, millisecond) : FAILED;
+    PyObject *second = stamper ? get(stamper, STAMPER_SECOND) : NULL;
+    int outcome = second ? put_moment(line, second) : FAILED;
     if (outcome == UNUSUAL) {
-        Py_SETREF(millisecond, PyObject_CallMethodOneArg(stamper, word_advance, line->now));
-        outcome = millisecond ? put_moment(line, millisecond) : FAILED;
+        Py_SETREF(second, PyObject_CallMethodOneArg(stamper, word_advance, line->now));
+        outcome = second ? put_moment(line, second) : FAILED;
     }
-    Py_XDECREF(millisecond);
+    Py_XDECREF(second);
     Py_XDECREF(stamper);
     return outcome;
 }

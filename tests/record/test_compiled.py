@@ -159,7 +159,7 @@ def test_a_plain_span_and_a_plain_event_take_no_python_at_all() -> None:
     with recording(clock=SystemClock()), clew.run("r"):
         plain_work()
         plain_work()
-        # Another millisecond, the first event of a place, the ring in memory, and what the program itself asked for.
+        # Another second, the first event of a place, the ring in memory, and what the program itself asked for.
         assert set(python_calls(plain_work)) <= {"advance", "where", "write", "metrics", "_later", "_more"}
 
 

@@ -84,7 +84,7 @@ def test_whatever_part_breaks_the_program_does_what_it_would_have_done(
 ) -> None:
     owner, name = PARTS[part]
     if part == "time stamps":
-        log.recorder.stamper.millisecond = (-(10**12), "")
+        log.recorder.stamper.second = (-(10**12), "")
     monkeypatch.setattr(owner(log), name, failing())
     assert work() == EXPECTED
     told = capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clew.model.levels import FAMILIES
-from clew.record.clock import MICROSECONDS
+from clew.record.clock import DIGITS, MICROSECONDS, SECOND_NS
 from clew.record.context import ambient, get_current
 from clew.record.encode import quick_fields
 
@@ -33,14 +33,14 @@ def event(name: str, /, *, level: str = "INFO", node: str | None = None, **data:
                 recorder.event(place, name, data, level=level, node=node)
             return
         now = recorder.now()
-        base, stamp = recorder.stamper.millisecond
+        base, stamp = recorder.stamper.second
         past = now - base
-        if not 0 <= past < 1_000_000:
+        if not 0 <= past < SECOND_NS:
             base, stamp = recorder.stamper.advance(now)
             past = now - base
         writer = recorder.writer
         line = (
-            f"{stamp}{MICROSECONDS[past // 1000]}{head}{place.where()}{recorder.writer_part}{writer.next_seq()},"
+            f"{stamp}{DIGITS[past // 1_000_000]}{MICROSECONDS[past // 1000 % 1000]}{head}{place.where()}{recorder.writer_part}{writer.next_seq()},"
             f'"data":{text}}}\n'
         ).encode()
         try:

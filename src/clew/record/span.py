@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from clew.record.clock import DIGITS, MICROSECONDS
+from clew.record.clock import DIGITS, MICROSECONDS, SECOND_NS
 from clew.record.context import Scope, ambient, get_current, set_current
 from clew.record.encode import quick_fields
 from clew.record.noop import NOOP_SPAN, NoopSpan
@@ -54,12 +54,12 @@ class Span(Work):
             self.span_id = span_id = f"{recorder.span_prefix}{recorder.first_span + seq}"
             self._ids = ids = f'{span_id}","parent_id":"{self._parent.span_id}{recorder.writer_part}'
             self._started_ns = now = recorder.now()
-            base, stamp = recorder.stamper.millisecond
+            base, stamp = recorder.stamper.second
             past = now - base
-            if not 0 <= past < 1_000_000:
+            if not 0 <= past < SECOND_NS:
                 base, stamp = recorder.stamper.advance(now)
                 past = now - base
-            line = f'{stamp}{MICROSECONDS[past // 1000]}{start}{ids}{seq},"data":{{{text}}}}}\n'.encode()
+            line = f'{stamp}{DIGITS[past // 1_000_000]}{MICROSECONDS[past // 1000 % 1000]}{start}{ids}{seq},"data":{{{text}}}}}\n'.encode()
             try:
                 writer.write(line)
             except (ValueError, OSError):
@@ -86,14 +86,14 @@ class Span(Work):
             self._duration_ns = took = now - self._started_ns
             tail = self._tail
             if error is None and self._extra is None and tail:
-                base, stamp = recorder.stamper.millisecond
+                base, stamp = recorder.stamper.second
                 past = now - base
-                if not 0 <= past < 1_000_000:
+                if not 0 <= past < SECOND_NS:
                     base, stamp = recorder.stamper.advance(now)
                     past = now - base
                 writer = recorder.writer
                 line = (
-                    f"{stamp}{MICROSECONDS[past // 1000]}{tail}{self._ids}{writer.next_seq()},"
+                    f"{stamp}{DIGITS[past // 1_000_000]}{MICROSECONDS[past // 1000 % 1000]}{tail}{self._ids}{writer.next_seq()},"
                     f'"data":{{"duration_ms":{took // 1_000_000}.'
                     f"{DIGITS[took // 1000 % 1000]}{DIGITS[took % 1000]}}}}}\n"
                 ).encode()
