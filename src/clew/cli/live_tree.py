@@ -17,6 +17,7 @@ from rich.text import Text
 from clew.journal.follow import JournalFollower
 from clew.model.events import Event, decode_event
 from clew.stream.pump import Pump
+from clew.view.cells import harmless
 from clew.view.durations import format_count, format_duration
 
 MARKS: Final = {
@@ -26,6 +27,7 @@ MARKS: Final = {
     "skipped": ("-", "dim"),
 }
 _LAST_LINES: Final = 4
+_HEARD_CHARS: Final = 60
 _FRAMES_A_SECOND: Final = 8
 _KEPT_FOR_OTHERS: Final = 8
 """Lines of the window that the tree leaves: to the head, the last lines, and the prompt below."""
@@ -47,6 +49,7 @@ class _Node:
     cost_usd: float | None = None
     turn: int | None = None
     said: str = ""
+    heard: str = ""
 
 
 class LiveTree:
@@ -80,6 +83,15 @@ class LiveTree:
     def close(self, *, timeout_s: float) -> None:  # noqa: ARG002 - nothing here waits
         """Draw no more; how it ended stays to be read."""
         self._live.stop()
+
+    def hear(self, node_id: str, text: str) -> None:
+        """Take in a piece of what a model says: the end of it is shown beside its node. Called from any thread."""
+        with self._lock:
+            for (_, name), node in reversed(self._nodes.items()):
+                if name == node_id and node.state == "running":
+                    node.heard = (node.heard + text)[-_HEARD_CHARS:]
+                    node.said = " ".join(node.heard.split())
+                    return
 
     def drawing(self) -> Group:
         """Return the view as it stands."""
@@ -171,7 +183,10 @@ def _table(nodes: Sequence[_Node]) -> Table:
         took_ns = node.took_ns
         if node.state == "running":
             took_ns = round((time.monotonic() - node.began_s) * 1e9)
-        name = Text.assemble("  " * node.depth, (mark, style), f" {node.name}", (f"  {node.kind}", "dim"))
+        shown = harmless(node.name)
+        name = Text.assemble(
+            "  " * node.depth, (mark, style), f" {shown}", (f"  {harmless(node.kind)}", "dim")
+        )
         if node.times > 1:
             name.append(f"  {node.times} times", "dim")
         turn = "" if node.turn is None else f"turn {node.turn}  "
@@ -180,14 +195,13 @@ def _table(nodes: Sequence[_Node]) -> Table:
             "" if node.state == "skipped" else format_duration(took_ns),
             "" if node.tokens is None else f"{format_count(node.tokens)} tok",
             "" if node.cost_usd is None else f"${node.cost_usd:.4f}",
-            Text(f"{turn}{node.said}"),
+            Text(harmless(f"{turn}{node.said}")),
         )
     return table
 
 
-def start_live_tree(run_id: str, *, name: str, home: Path, writer: str) -> Pump:
-    """Draw a run on the terminal that stderr is, until the pump is closed."""
-    tree = LiveTree(Console(stderr=True), name=name)
+def start_live_tree(tree: LiveTree, run_id: str, *, home: Path, writer: str) -> Pump:
+    """Draw a run until the pump is closed."""
     pump = Pump(JournalFollower(home, runs={run_id}, own_writer=writer), tree, name="the live view")
     pump.start()
     return pump

@@ -155,10 +155,13 @@ def _run_project(
     pumps = session.start_stream(run_id, options, report=note)
     recorder = session.recorder()
     if run_id is not None and recorder is not None and sys.stderr.isatty() and not options.enabled:
-        from clew.cli.live_tree import start_live_tree
+        from rich.console import Console
 
-        tree = start_live_tree(run_id, name=prepared.run.name, home=session.home, writer=recorder.writer.id)
-        pumps = Pumps((tree,))
+        from clew.cli.live_tree import LiveTree, start_live_tree
+
+        tree = LiveTree(Console(stderr=True), name=prepared.run.name)
+        prepared.on_text = tree.hear
+        pumps = Pumps((start_live_tree(tree, run_id, home=session.home, writer=recorder.writer.id),))
     failure: Exception | None = None
     outputs: dict[str, Any] = {}
     pid = os.getpid()

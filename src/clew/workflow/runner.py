@@ -60,7 +60,6 @@ class Surroundings:
     models: Callable[[Project], ChatModel]
     """Opens what answers for real."""
     spawn: Callable[[Path, dict[str, Any], bool], int] | None = None
-    on_text: Callable[[str, str], None] | None = None
     told: Callable[[str], None] = lambda _sentence: None
     """Told what a person should know before it begins: which nodes run again, and why."""
 
@@ -82,6 +81,8 @@ class ProjectRun:
         self._store = Store(surroundings.home)
         self._earlier = EarlierRuns(self._store, self._definitions)
         self._signals = Signals(surroundings.home)
+        self.on_text: Callable[[str, str], None] | None = None
+        """Told of each piece of text that a model sends: node, text. None: no streaming is wanted."""
         self.replay: Replay | None = None
         self.inputs = self._inputs()
         self._plan = self._make_plan()
@@ -143,7 +144,7 @@ class ProjectRun:
             signals=self._signals,
             spawn=surroundings.spawn,
             dry_run=options.dry_run,
-            on_text=surroundings.on_text,
+            on_text=self.on_text,
         )
         execution = Execution(
             self._project,
