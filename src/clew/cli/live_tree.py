@@ -149,9 +149,8 @@ class LiveTree:
     def _say(self, event: Event, data: dict[str, Any]) -> None:
         text = str(data.get("error") or data.get("reason") or "").split("\n", 1)[0]
         style = {"ERROR": "red", "WARNING": "yellow"}.get(event.level, "")
-        self._last = [*self._last, (f"{event.event} {event.node_id or ''} {text}".strip(), style)][
-            -_LAST_LINES:
-        ]
+        line = harmless(f"{event.event} {event.node_id or ''} {text}".strip())
+        self._last = [*self._last, (line, style)][-_LAST_LINES:]
 
 
 def _update(node: _Node, name: str, data: dict[str, Any]) -> None:
