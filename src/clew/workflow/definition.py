@@ -31,6 +31,7 @@ class Definitions:
         """Args: load: reads the workflow of a branch or trigger."""
         self._load = load
         self._known: dict[tuple[Path, str], str] = {}
+        self._sources: dict[Path, str | None] = {}
 
     def of(self, project: Project, node: AnyNode, *, incoming: list[Edge]) -> str:
         """Return the hash of a node: of its entry, its prompt, its tools' files, its workflow, and the edges into it."""
@@ -54,13 +55,24 @@ class Definitions:
             defaults = project.defaults
             parts["defaults"] = (defaults.model, defaults.temperature, defaults.max_tokens)
         if isinstance(node, ToolNode):
-            parts["source"] = _source(project, node)
+            parts["source"] = self._source(project, node)
         if isinstance(node, AgentNode):
             tools = [found for name in node.tools if isinstance(found := project.nodes.get(name), ToolNode)]
-            parts["tools"] = [(tool.definition, _source(project, tool)) for tool in tools]
+            parts["tools"] = [(tool.definition, self._source(project, tool)) for tool in tools]
         if isinstance(node, BranchNode | TriggerNode) and node.workflow != "self":
             parts["workflow"] = self._workflow(self._load(workflow_path(project, node.workflow)))
         return parts
+
+    def _source(self, project: Project, node: ToolNode) -> str | None:
+        if node.type != "python":
+            return None
+        path = tool_file(project, node)
+        if path not in self._sources:
+            try:
+                self._sources[path] = digest(path.read_bytes())
+            except OSError:
+                self._sources[path] = None
+        return self._sources[path]
 
     def _workflow(self, project: Project) -> list[str]:
         into = edges_into(project)
@@ -79,15 +91,6 @@ def tool_file(project: Project, node: ToolNode) -> Path:
     name = node.module if node.module.endswith(".py") else f"{node.module}.py"
     is_path = "/" in node.module
     return project.place.path.parent / (name if is_path else f"tools/{name}")
-
-
-def _source(project: Project, node: ToolNode) -> str | None:
-    if node.type != "python":
-        return None
-    try:
-        return digest(tool_file(project, node).read_bytes())
-    except OSError:
-        return None
 
 
 def _without_places(value: Any) -> Any:
