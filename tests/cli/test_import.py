@@ -130,6 +130,18 @@ def test_a_journal_that_cannot_be_written_is_a_failure(call: Call, tmp_path: Pat
     home = tmp_path / "home"
     home.mkdir()
     (home / "journal").touch()
+    (tmp_path / "state").touch()  # where the stand-in of such a home would be
     done = call("import", file, "--home", home)
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert "not everything could be written" in done.err
+
+
+def test_a_journal_that_cannot_be_written_has_a_stand_in(call: Call, tmp_path: Path, file: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "journal").touch()
+    done = call("import", file, "--home", home)
+    (spare,) = (tmp_path / "state" / "clew").iterdir()
+    assert done.code == 0
+    assert str(spare) in done.err
+    assert len(Store(spare).runs()) == 1

@@ -75,16 +75,27 @@ def stand_in(home: Path) -> Path | None:
 def _may_write(home: Path) -> bool:
     today = journal_folder(home) / datetime.now(tz=UTC).date().isoformat()
     for place in (today, *today.parents):
-        if os.path.lexists(place):
-            return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+        found = _lstat(place)
+        if found is not None:
+            is_folder = stat.S_ISDIR(found.st_mode) or (stat.S_ISLNK(found.st_mode) and place.is_dir())
+            return is_folder and os.access(place, os.W_OK | os.X_OK)
     return False
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    """Look at a path; None where there is nothing."""
+    try:
+        return path.lstat()
+    except OSError as error:
+        let_through(error)
+        return None
 
 
 def _is_own(folder: Path) -> bool:
     """Say whether nobody else can put something there: its name can be guessed."""
-    if not os.path.lexists(folder):
+    found = _lstat(folder)
+    if found is None:
         return True
-    found = folder.lstat()
     is_mine = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
     return stat.S_ISDIR(found.st_mode) and is_mine and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
@@ -111,11 +122,11 @@ def make_home(home: Path) -> None:
         raise JournalError(f"{home} cannot be created: {error.strerror or error}") from error
     ignore = home / ".gitignore"
     # Not through a link that somebody else laid there, and no reason to record nothing where it cannot be made.
+    # Tried at once: `os.path.lexists` would swallow the `TimeoutError` of a signal handler.
     with Tolerate(OSError):
-        if not os.path.lexists(ignore):
-            fd = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                file.write("*\n")
+        fd = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write("*\n")
 
 
 def make_folder(home: Path, folder: Path) -> None:
