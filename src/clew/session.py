@@ -10,10 +10,11 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from clew.config import SETTING_NAMES, load_settings
+from clew.errors import NoSuchRunError
 from clew.journal.layout import usable_home
 from clew.journal.writer import JournalWriter
 from clew.model.ids import new_run_id, new_span_prefix, new_writer_id
-from clew.model.trace import set_html_drawer
+from clew.model.trace import ExecutionTrace, set_html_drawer
 from clew.record.clock import SystemClock
 from clew.record.context import ambient, current
 from clew.record.noop import NOOP_SPAN, NoopSpan
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clew.config import Settings
-    from clew.model.trace import ExecutionTrace
     from clew.stream.options import Pumps, StreamOptions
 
 _F = TypeVar("_F")
@@ -123,7 +123,11 @@ class Session:
         """Return the trace of a run of this home directory, as far as it is recorded."""
         from clew.store.store import Store  # sqlite is not loaded by a program that only records
 
-        return Store(self.home).trace(run_id)
+        try:
+            return Store(self.home).trace(run_id)
+        except NoSuchRunError:  # the disk took nothing: what is known of it is in memory, if anywhere
+            recorder = self._recorder
+            return ExecutionTrace(run_id=run_id) if recorder is None else recorder.trace_in_memory(run_id)
 
     def start_stream(
         self,

@@ -44,7 +44,7 @@ def test_the_environment_switches_recording_off() -> None:
         assert clew.traced(f) is f
         with clew.run("r") as run, clew.span("s") as span:
             clew.event("x"); clew.add_metric("m", 1)
-            assert span is clew.NOOP_SPAN and run.trace is None and run.run_id is None
+            assert span is clew.NOOP_SPAN and run.trace.nodes == [] and run.run_id is None
             run.set(a=1); run.output(2)
         assert not os.path.exists(os.environ["CLEW_HOME"])
         assert "TRACEPARENT" not in os.environ
@@ -147,3 +147,14 @@ def test_a_function_decorated_while_recording_is_on_can_be_switched_off_later(lo
         with clew.run("r"):
             assert f() == 1
     assert log.lines() == []
+
+
+def test_a_program_that_reads_its_own_trace_runs_the_same_where_nothing_is_recorded() -> None:
+    program = """
+        import clew
+        with clew.run("r") as run:
+            with clew.span("s"):
+                pass
+        print(run.trace.status, len(run.trace.nodes), run.trace.time_breakdown())
+        """
+    assert run_program(program, CLEW_ENABLED="false").stdout == "running 0 {}\n"

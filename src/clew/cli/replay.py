@@ -72,7 +72,7 @@ def replay(
             outputs = prepared.execute()
         except Exception as error:
             failure = error
-    _tell(old, prepared, outputs, failed=failure is not None)
+    _tell(old, prepared, outputs, fork=fork, failed=failure is not None)
     if failure is not None:
         leave(failure, run_id=run_id, form=form)
     click.echo(result_text(outputs, form))
@@ -121,17 +121,21 @@ def _changed(
         else:
             field = "prompt_text" if name == "prompt" else name
             params[f"{fork}.{field}"] = value
-            project = with_param(project, f"{fork}.{field}", value)
+            project = with_param(project, f"{fork}.{field}", value, option="--set")
     return project, inputs, params
 
 
-def _tell(old: ExecutionTrace, prepared: ProjectRun, outputs: dict[str, Any], *, failed: bool) -> None:
+def _tell(
+    old: ExecutionTrace, prepared: ProjectRun, outputs: dict[str, Any], *, fork: str | None, failed: bool
+) -> None:
     replayed = prepared.replay
     if replayed is None:
         return
     note(f"{replayed.served} answers came from run {old.run_id[:12]}")
     if replayed.first_difference is not None:
         note(f"the first that is not in it: {replayed.first_difference}")
+    if fork is not None and not _ran(prepared, fork):
+        note(f"{fork} did not run in this replay, so what --set says of it had no effect")
     if not failed:
         same = msgspec.json.encode(outputs, enc_hook=str) == msgspec.json.encode(
             prepared.old_outputs, enc_hook=str
@@ -139,3 +143,11 @@ def _tell(old: ExecutionTrace, prepared: ProjectRun, outputs: dict[str, Any], *,
         note(f"the outputs are {'the same' if same else 'others'}")
     if prepared.run.run_id is not None:
         note(f"compare: clew diff {old.run_id[:12]} {prepared.run.run_id[:12]}")
+
+
+def _ran(prepared: ProjectRun, node_id: str) -> bool:
+    run_id = prepared.run.run_id
+    if run_id is None:
+        return True
+    nodes = session.read_trace(run_id).nodes
+    return any(node.node_id == node_id and node.status != "skipped" for node in nodes)

@@ -26,7 +26,7 @@ MANIFESTS: Final = ("clew.yaml", "clew.yml", "agent.tml", "trident.tml", "triden
 FAILED, PROVIDER, SIGNAL = 1, 3, 4
 _OPTIONS: Final[tuple[tuple[tuple[str, ...], dict[str, Any]], ...]] = (
     (("-f", "--input-file"), {"type": click.Path(path_type=Path), "metavar": "FILE", "help": "Input from a JSON file."}),
-    (("-e", "--entrypoint"), {"metavar": "NODE", "help": "Run only what this entrypoint or node leads to."}),
+    (("-e", "--entrypoint"), {"metavar": "NODE", "help": "Run only what this entrypoint or node leads to, and what that needs."}),
     (("-o", "--output"), {"type": click.Choice(["json", "text", "pretty"]), "help": "How the result is printed (pretty)."}),
     (("--dry-run",), {"is_flag": True, "help": "Answer for the models from the schemas; run everything else."}),
     (("--resume",), {"metavar": "RUN", "help": "Go on with an interrupted or failed run."}),
@@ -90,7 +90,7 @@ def prepare(target: str, given_input: object, flags: dict[str, Any]) -> ProjectR
     params = dict(read_assignment(text, option="--param") for text in flags["param"])
     for name, value in params.items():
         project = with_param(project, name, value)
-    options = dataclasses.replace(_options(given_input, flags), params=params)
+    options = dataclasses.replace(_options(project, given_input, flags), params=params)
     return run_of(project, options, dry_run=flags["dry_run"])
 
 
@@ -143,8 +143,9 @@ def _models(*, dry_run: bool) -> Callable[[Project], Any]:
     return open_for
 
 
-def _options(given_input: object, flags: dict[str, Any]) -> RunOptions:
+def _options(project: Project, given_input: object, flags: dict[str, Any]) -> RunOptions:
     from clew.store.store import Store
+    from clew.workflow.resume import run_to_resume
     from clew.workflow.runner import RunOptions
 
     store = Store(session.home)
@@ -154,7 +155,7 @@ def _options(given_input: object, flags: dict[str, Any]) -> RunOptions:
         entrypoint=flags["entrypoint"],
         until=flags["until"],
         start_from=flags["start_from"],
-        resume=None if resume is None else store.resolve(resume),
+        resume=None if resume is None else run_to_resume(store, project, resume, dry_run=flags["dry_run"]),
         dry_run=flags["dry_run"],
         wait_for=list(flags["wait_for"]),
         wait_timeout_s=flags["timeout"],

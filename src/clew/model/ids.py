@@ -8,6 +8,8 @@ import time
 from typing import Final, NamedTuple
 
 NO_SPAN: Final = "0000000000000000"
+NO_RUN: Final = "00000000000000000000000000000000"
+"""Of a trace of nothing."""
 _TRACEPARENT = re.compile(r"^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 

@@ -123,7 +123,7 @@ class Recorder:
         self.quick_bytes = min(MOST_QUICK_BYTES, inline_limit_bytes)
         self.pending: list[tuple[Place, Encoded]] = []
         """Notes on what was removed from events that were just written."""
-        self.read_trace: Callable[[str], ExecutionTrace] = self._trace_in_memory
+        self.read_trace: Callable[[str], ExecutionTrace] = self.trace_in_memory
         """Reads a run back; a session puts the store here."""
         self._new_writer = new_writer
         self.renew_writer()
@@ -298,6 +298,8 @@ class Recorder:
         if self.sync_checkpoints:
             self.writer.sync()
 
-    def _trace_in_memory(self, run_id: str) -> ExecutionTrace:
-        events = (decode_event(line) for line in self.writer.lines())
-        return ExecutionTrace.from_events(e for e in events if e is not None and e.run_id == run_id)
+    def trace_in_memory(self, run_id: str) -> ExecutionTrace:
+        """Return what the lines that wait in memory say of a run."""
+        events = [decode_event(line) for line in self.writer.lines()]
+        own = [event for event in events if event is not None and event.run_id == run_id]
+        return ExecutionTrace.from_events(own) if own else ExecutionTrace(run_id=run_id)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clew.record.encode import Encoded
     from clew.record.work import Work
 
+_OURS: Final = __file__.rpartition("record")[0]
 _STACK_FRAMES: Final = 30
 _SOURCE_CHARS: Final = 200  # a line of generated code may be of any length
 _GROUPED: Final = 10
@@ -88,7 +89,9 @@ def stack_of(error: BaseException) -> str | None:
     try:
         # Not `traceback.format_tb`, which parses each source line anew to underline a part of it: an error that
         # leaves fifty spans would take a second.
-        frames = deque(_frames(error.__traceback__), maxlen=_STACK_FRAMES)
+        found = list(_frames(error.__traceback__))
+        theirs = [(frame, line) for frame, line in found if not frame.f_code.co_filename.startswith(_OURS)]
+        frames = deque(theirs or found, maxlen=_STACK_FRAMES)  # nobody looks for a fault of theirs in here
         return "\n".join(_frame_text(frame, line) for frame, line in frames)
     except Exception as fault:
         let_through(fault)

@@ -29,18 +29,21 @@ def read_assignment(text: str, *, option: str) -> tuple[str, Any]:
         return name, value
 
 
-def with_param(project: Project, name: str, value: Any) -> Project:
+def with_param(project: Project, name: str, value: Any, *, option: str = "--param") -> Project:
     """Return the project with one field of one node changed.
 
     Args:
         project: as it was read.
         name: `node.field`; `prompt_text` of a prompt node or an agent is the body of its prompt.
         value: as JSON has it.
+        option: how the user gave it, for what is said of a mistake.
 
     Raises: UsageError: no such node or field, or the value does not fit.
     """
-    node_id, _, field = name.rpartition(".")
-    node = project.nodes[known_node(project, node_id, what="--param")]
+    node_id, dot, field = name.rpartition(".")
+    if not dot:
+        raise UsageError(f"{option}: {name!r} names no field; write NODE.FIELD=VALUE")
+    node = project.nodes[known_node(project, node_id, what=option)]
     if field == "prompt_text" and isinstance(node, PromptNode | AgentNode):
         return _with_prompt(project, node, value)
     types = typing.get_type_hints(type(node))
@@ -48,11 +51,11 @@ def with_param(project: Project, name: str, value: Any) -> Project:
     if field not in allowed:
         close = get_close_matches(field, allowed, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(allowed)}"
-        raise UsageError(f"--param: node {node_id} has no field {field!r}; {hint}")
+        raise UsageError(f"{option}: node {node_id} has no field {field!r}; {hint}")
     try:
         converted = msgspec.convert(value, types[field], strict=False)
     except msgspec.ValidationError as error:
-        raise UsageError(f"--param: {name} cannot be {value!r}: {error}") from None
+        raise UsageError(f"{option}: {name} cannot be {value!r}: {error}") from None
     definition = {**node.definition, field: value}
     changed = msgspec.structs.replace(node, definition=definition, **{field: converted})
     return msgspec.structs.replace(project, nodes={**project.nodes, node_id: changed})

@@ -50,6 +50,8 @@ async def run_branch(execution: Executing, node: BranchNode, inputs: dict[str, A
             return values
     raise WorkflowError(
         f"branch {node.id} still holds after {node.max_iterations} rounds ({node.loop_while}); raise max_iterations"
+        if node.max_iterations != 1
+        else f"branch {node.id} still holds after 1 round ({node.loop_while}); raise max_iterations"
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from clew.errors import ProjectError
+from clew.errors import ProjectError, ProviderError
 from clew.workflow.boundary import confined, tool_file
 from clew.workflow.project import AgentNode, AnyNode, Problem, Project, PromptNode, ToolNode
+from clew.workflow.providers.choose import provider_of
 from clew.workflow.table import listed, suggestion
 from clew.workflow.template import names
 from clew.workflow.tool_source import functions_of
@@ -44,6 +45,10 @@ def _asking(project: Project, node: PromptNode | AgentNode) -> list[Problem]:
     if model is None:
         message = f"{node.id!r} has no model; name one there, in its prompt or under 'defaults:'"
         return [Problem(node.place, message, project.trident is None)]
+    try:
+        provider_of(model)
+    except ProviderError as error:
+        return [Problem(node.place, str(error), project.trident is None)]
     if model.partition("/")[0] == SCRIPTED and project.defaults.script is None:
         return [
             Problem(

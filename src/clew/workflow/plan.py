@@ -35,7 +35,7 @@ def edges_out_of(project: Project) -> dict[str, list[Edge]]:
     return found
 
 
-def steps(project: Project) -> frozenset[str]:
+def step_names(project: Project) -> frozenset[str]:
     """Return the nodes that run by themselves: all but tools that no edge touches, which agents call."""
     touched = {name for edge in project.edges for name in (edge.source, edge.target)}
     return frozenset(
@@ -45,7 +45,7 @@ def steps(project: Project) -> frozenset[str]:
 
 def whole(project: Project) -> Plan:
     """Everything runs."""
-    return Plan(steps(project), {})
+    return Plan(step_names(project), {})
 
 
 def from_entrypoint(project: Project, name: str | None) -> frozenset[str]:
@@ -54,7 +54,7 @@ def from_entrypoint(project: Project, name: str | None) -> frozenset[str]:
     An entrypoint is one of the manifest's, or any node. Raises: UsageError: there is none of that name.
     """
     if name is None:
-        return steps(project)
+        return step_names(project)
     declared = project.entrypoints.get(name)
     begins = declared.nodes if declared is not None and declared.nodes else [name]
     reached = after(project, [known_node(project, node, what="entrypoint") for node in begins])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from typing import Any, Final
 
 import msgspec
 
-from clew.errors import ClewError
+from clew.errors import ClewError, UsageError
 from clew.journal.blobs import read_blob
 from clew.model.records import NodeExecution
 from clew.model.trace import ExecutionTrace
@@ -19,8 +20,49 @@ from clew.workflow.plan import edges_into
 from clew.workflow.project import InputNode, Project
 from clew.workflow.services import Kept, Round
 
+_LATEST: Final = re.compile(r"^latest(?:~(\d+))?$")
 NOT_JSON: Final = "objects"
 """The attribute of a node whose outputs are more than JSON, and so are not whole in the log."""
+
+
+def run_to_resume(store: Store, project: Project, reference: str, *, dry_run: bool) -> str:
+    """Return the id of the run that a person wants to go on with; `latest` is the latest of this project.
+
+    Raises: NoSuchRunError, AmbiguousRunError; UsageError: it is one of another project, runs still, or was a dry run.
+    """
+    run_id = store.resolve(_own_latest(store, project, reference))
+    trace = store.trace(run_id)
+    short = run_id[:12]
+    if trace.attributes.get("manifest") != str(project.place.path):
+        what = f"of the project {trace.name}" if "manifest" in trace.attributes else "not one of a project"
+        raise UsageError(f"--resume: run {short} is {what}, and cannot go on as {project.name}")
+    row = next((row for row in store.runs() if row.run_id == run_id), None)
+    if row is not None and row.status == "running":
+        raise UsageError(f"--resume: run {short} is still running; wait for it, or stop it first")
+    if trace.attributes.get("dry_run") and not dry_run:
+        raise UsageError(
+            f"--resume: run {short} was a dry run, whose answers are made up; add --dry-run, or run anew"
+        )
+    return run_id
+
+
+def _own_latest(store: Store, project: Project, reference: str) -> str:
+    """Read `latest` and `latest~2` among the runs of a project."""
+    match = _LATEST.match(reference)
+    if match is None:
+        return reference
+    back = int(match[1] or 0)
+    for row in store.runs():
+        if row.depth or row.kind != "workflow" or row.name != project.name:
+            continue
+        if store.trace(row.run_id).attributes.get("manifest") != str(project.place.path):
+            continue
+        if not back:
+            return row.run_id
+        back -= 1
+    raise UsageError(
+        f"--resume: there are no runs of {project.name} in {store.home} that {reference} could be"
+    )
 
 
 class EarlierRuns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,7 @@ class ProjectRun:
         for earlier in (options.resume, options.replay):
             if earlier is not None:
                 inputs = {**(self._earlier.inputs(earlier) or {}), **inputs}
+        self._refuse_unknown(options.inputs)
         for node in self._project.nodes.values():
             if isinstance(node, InputNode) and node.schema and not self._project.trident:
                 wrong = complaint(with_defaults(inputs, node.schema), node.schema)
@@ -174,6 +176,18 @@ class ProjectRun:
                         f"the input of {self._project.name} does not fit: {wrong}; give it with -i JSON"
                     )
         return inputs
+
+    def _refuse_unknown(self, inputs: dict[str, Any]) -> None:
+        """A misspelt field would silently be another's default. Inputs without a schema take anything."""
+        nodes = [node for node in self._project.nodes.values() if isinstance(node, InputNode)]
+        if self._project.trident or not nodes or not all(node.schema for node in nodes):
+            return
+        known = [name for node in nodes for name in node.schema]
+        for name in inputs:
+            if name not in known:
+                close = get_close_matches(name, known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}"
+                raise UsageError(f"the input of {self._project.name} has no field {name!r}; {hint}")
 
     def _make_plan(self) -> Plan:
         project, options = self._project, self._options
@@ -217,6 +231,7 @@ class ProjectRun:
             "manifest": str(project.place.path),
             "resumed": options.resume,
             "replay_of": options.replay,
+            "dry_run": options.dry_run or None,
             **options.attributes,
         }
         start = {

@@ -25,7 +25,7 @@ from clew.workflow.offers import (
     outputs_of,
     wanted,
 )
-from clew.workflow.plan import after, before, edges_into, edges_out_of
+from clew.workflow.plan import after, before, edges_into, edges_out_of, step_names
 from clew.workflow.project import (
     AgentNode,
     AnyNode,
@@ -107,6 +107,7 @@ class _Check:
     def __init__(self, project: Project, workflows: _Workflows) -> None:
         self._project = project
         self._strict = project.trident is None
+        self._steps = step_names(project)
         self._found: list[Problem] = []
         self._into = edges_into(project)
         self._inner: dict[str, Project | None] = {
@@ -146,7 +147,9 @@ class _Check:
             self._add(edge.place, f"the edges go in a circle: {shown}; a loop is a branch with 'loop_while'")
 
     def _needs(self, node: AnyNode) -> None:
-        """Say which fields a node cannot do without, and nothing gives."""
+        """Say which fields a node cannot do without, and nothing gives. A tool that no edge touches is no step."""
+        if node.id not in self._steps:
+            return
         edges = self._into[node.id]
         if isinstance(node, ToolNode) and not edges and self._is_only_for_agents(node):
             return
