@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from clew.analyze.summary import RunSummary, summarize
+from clew.cli.runs_inside import RunsInside
 from clew.store.store import Store
 from tests.cli.conftest import Done, record
 
@@ -123,6 +124,8 @@ def test_json_is_the_summary(call: Call, home: Path) -> None:
     store = Store(home)
     summary = summarize(store.trace(store.resolve("agent")))
     document = call("show", "agent", "--json").out
+    inside = RunsInside(store, summary.run_id).listed()[0]
+    summary = msgspec.structs.replace(summary, inside=inside)
     assert msgspec.json.decode(document, type=RunSummary) == msgspec.json.decode(
         msgspec.json.encode(summary), type=RunSummary
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clew.analyze.failures import Failure, find_failures
+from clew.analyze.runs_inside import RunInside
 from clew.analyze.statistics import NumberSummary, percentile, rounded_mean, summarize_numbers
 from clew.analyze.tree import build_tree
 from clew.model.inside import total_cost
@@ -170,6 +171,10 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, Any]
     params: dict[str, Any] | None
     schema_version: int
+    inside: list[RunInside] = []
+    """Runs inside this one, at any depth, in start order; a trace alone does not know them."""
+    inside_unread: int = 0
+    """Of how many of them, the last ones, tokens and costs were not looked up."""
 
 
 def summarize(trace: ExecutionTrace, *, most: int = MOST_LISTED) -> RunSummary:

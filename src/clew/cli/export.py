@@ -11,11 +11,12 @@ import click
 from clew.cli.destination import destination, refusals_named
 from clew.cli.options import home_option, json_option
 from clew.cli.output import TerminalStream, note, print_json
-from clew.cli.reading import read_trace
+from clew.cli.reading import read_run
 from clew.export.formats import EXPORTERS, exporter
 from clew.view.durations import format_bytes
 
 if TYPE_CHECKING:
+    from clew.cli.runs_inside import RunsInside
     from clew.export.contract import Exporter
     from clew.model.trace import ExecutionTrace
 
@@ -46,18 +47,26 @@ def export(run: str, *, form: str, path: Path | None, as_json: bool, home: Path 
             "--json says what was written, so it needs -o PATH: without that the export itself is printed"
         )
     chosen = exporter(form)
-    trace = read_trace(run, home)
+    trace, runs_inside = read_run(run, home)
     if path is None:
         _print(chosen, trace)
+        _note_inside(runs_inside)
         return
     written = _write(chosen, trace, path)
     sizes = [file.stat().st_size if file.is_file() else None for file in written]
     if as_json:
         files = [{"path": file, "bytes": size} for file, size in zip(written, sizes, strict=True)]
         print_json({"run_id": trace.run_id, "format": chosen.name, "files": files})
-        return
-    for file, size in zip(written, sizes, strict=True):
-        note(f"wrote {file}{f', {format_bytes(size)}' if size is not None else ''}")
+    else:
+        for file, size in zip(written, sizes, strict=True):
+            note(f"wrote {file}{f', {format_bytes(size)}' if size is not None else ''}")
+    _note_inside(runs_inside)
+
+
+def _note_inside(runs_inside: RunsInside) -> None:
+    inside = runs_inside.line()
+    if inside is not None:
+        note(f"not in it are the runs inside {inside}")
 
 
 def _print(chosen: Exporter, trace: ExecutionTrace) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Final
 
 import click
+import msgspec
 
 from clew.analyze.summary import MOST_LISTED, summarize
 from clew.cli.options import home_option, json_option, run_argument
 from clew.cli.output import Page, print_json
-from clew.cli.reading import read_trace
+from clew.cli.reading import read_run
 from clew.cli.summary import print_summary
 
 DEFAULT_SLOWEST: Final = 5
@@ -43,8 +44,18 @@ def show(run: str, *, slowest: int, nodes: int, stacks: bool, as_json: bool, hom
 
     RUN is the start of an id, a name, or latest, latest~1 (the one before) and so on.
     """
-    summary = summarize(read_trace(run, home), most=max(slowest, MOST_LISTED))
+    trace, runs_inside = read_run(run, home)
+    inside, unread = runs_inside.listed()
+    summary = summarize(trace, most=max(slowest, MOST_LISTED))
+    summary = msgspec.structs.replace(summary, inside=inside, inside_unread=unread)
     if as_json:
         print_json(summary)
         return
-    print_summary(Page(), summary, slowest=slowest, nodes=nodes or len(summary.nodes), stacks=stacks)
+    print_summary(
+        Page(),
+        summary,
+        inside=runs_inside.line(),
+        slowest=slowest,
+        nodes=nodes or len(summary.nodes),
+        stacks=stacks,
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from clew.analyze.runs_inside import spent_together
 from clew.cli.moments import format_age
 from clew.cli.output import STATUS_STYLES, Page
 from clew.cli.table import Cell, Column, print_table, shorten
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from clew.analyze.failures import Failure
     from clew.analyze.summary import ListedExecution, NodeSummary, RunSummary
+    from clew.model.usage import Usage
 
 _READABLE: Final = 100
 """Columns of running text where nothing limits them."""
@@ -25,8 +27,10 @@ _STACK_LINES: Final = 4
 _MESSAGE_LINES: Final = 6
 
 
-def print_summary(page: Page, summary: RunSummary, *, slowest: int, nodes: int, stacks: bool) -> None:
-    """Print everything that `clew show` shows."""
+def print_summary(
+    page: Page, summary: RunSummary, *, inside: str | None, slowest: int, nodes: int, stacks: bool
+) -> None:
+    """Print everything that `clew show` shows; `inside` says which runs are inside this one."""
     _print_ending(page, summary)
     if summary.failures:
         page.heading("What failed")
@@ -40,7 +44,7 @@ def print_summary(page: Page, summary: RunSummary, *, slowest: int, nodes: int, 
         _print_left_out(page, summary.open_left_out, "more open execution")
     if summary.failures or summary.open:
         page.line()
-    _print_facts(page, summary)
+    _print_facts(page, summary, inside)
     if summary.nodes:
         page.heading("Where the time went")
         _print_times(page, summary.nodes[:nodes])
@@ -68,7 +72,7 @@ def _print_ending(page: Page, summary: RunSummary) -> None:
         page.line(page.paint(missing, "yellow"))
 
 
-def _print_facts(page: Page, summary: RunSummary) -> None:
+def _print_facts(page: Page, summary: RunSummary, inside: str | None) -> None:
     began = summary.started_at or summary.last_event_at
     facts = [("run", summary.run_id)]
     if began is not None:
@@ -82,8 +86,14 @@ def _print_facts(page: Page, summary: RunSummary) -> None:
         facts.append(("inside run", summary.parent_run_id))
     facts += [(name, _compact(value)) for name, value in summary.attributes.items()]
     facts.append(("executions", _executions(summary)))
+    if inside is not None:
+        facts.append(("runs inside", inside))
+    usage, cost_usd = spent_together(summary.inside)
     if summary.usage is not None or summary.cost_usd is not None:
-        facts.append(("tokens", _tokens(summary)))
+        facts.append(("tokens", _tokens(summary.usage, summary.cost_usd)))
+    if usage is not None or cost_usd is not None:
+        first = f"; of the first {len(summary.inside) - summary.inside_unread:,}"
+        facts.append(("runs inside", _tokens(usage, cost_usd) + (first if summary.inside_unread else "")))
     width = max(10, min(18, max(len(page.safe(name)) for name, _ in facts)))
     for name, value in facts:
         label = shorten(page.safe(name), width, ellipsis=page.ellipsis).ljust(width)
@@ -127,16 +137,15 @@ def _executions(summary: RunSummary) -> str:
     return text
 
 
-def _tokens(summary: RunSummary) -> str:
+def _tokens(usage: Usage | None, cost_usd: float | None) -> str:
     parts = []
-    usage = summary.usage
     if usage is not None:
         parts.append(f"{format_count(usage.input_tokens)} in, {format_count(usage.output_tokens)} out")
         if usage.cached_tokens is not None:
             parts.append(f"{usage.cached_tokens:,} of the input cached")
         if usage.reasoning_tokens is not None:
             parts.append(f"{usage.reasoning_tokens:,} of the output reasoning")
-    parts.append(f"cost {format_usd(summary.cost_usd)}")
+    parts.append(f"cost {format_usd(cost_usd)}")
     return ", ".join(parts)
 
 

@@ -14,7 +14,8 @@ from clew.analyze.times import measure_times
 from clew.cli.destination import destination
 from clew.cli.options import home_option, json_option, run_argument
 from clew.cli.output import NARROWEST, Page, note, print_json
-from clew.cli.reading import read_trace
+from clew.cli.reading import read_run
+from clew.cli.table import shorten
 from clew.view.terminal import timeline_text
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def timeline(
     RUN is the start of an id, a name, or latest. Prints bars that fit the window, unless a picture is asked for; of
     those several can be written at once.
     """
-    trace = read_trace(run, home)
+    trace, runs_inside = read_run(run, home)
     written = [
         _write(trace, path, option=option)
         for option, path in (("--svg", svg), ("--png", png), ("--html", html))
@@ -100,6 +101,11 @@ def timeline(
         page.line(
             timeline_text(trace, width=columns, colour=page.colour, max_rows=rows, encoding=page.encoding)
         )
+        inside = runs_inside.line()
+        if inside is not None:
+            text = shorten(page.safe(f"runs inside {inside}"), columns, ellipsis=page.ellipsis)
+            page.line()
+            page.line(page.paint(text, "dim"))
 
 
 def _write(trace: ExecutionTrace, path: Path, *, option: str) -> Path:

@@ -14,13 +14,15 @@ from clew.model.trace import ExecutionTrace
 from clew.store.index import Index
 from clew.store.references import resolve
 from clew.store.scan import RunFilter
+from clew.store.spending import spending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
     from pathlib import Path
 
     from clew.store.rows import RunRow
+    from clew.store.spending import Spent
 
 _BITE_BYTES: Final = 256 * 1024
 
@@ -112,6 +114,11 @@ class Store:
         finally:
             if collecting:
                 gc.enable()
+
+    def spending(self, run_ids: Collection[str]) -> dict[str, Spent]:
+        """Return tokens and costs of each of some runs: see `clew.store.spending`."""
+        self.refresh()
+        return spending(self._index, run_ids)
 
     def _bites(self, run_id: str) -> Iterator[list[bytes]]:
         """Yield the run's lines, some hundred at a time."""
