@@ -2,19 +2,24 @@
 
 On: payloads captured whole, events streamed to a file. Each round runs the program three times in a turning order: on,
 off, and off once more. Off against off says how much two equal runs differ on this machine: an overhead below that
-cannot be told from noise.
+cannot be told from noise. So the last row adds up what Clew itself did in such a run, by the clocks of its threads.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from places import CLEW, REPOSITORY, environment, measured, scratch_folder
 from table import Row, duration, print_benchmark
 
 BAR = 0.01
+ACCOUNTS = 7
 KINDS = ("on", "off", "off again")
 
 
@@ -41,7 +46,34 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
                 assert code == 0
                 wall[kind].append(seconds)
                 cpu[kind].append(usage.ru_utime + usage.ru_stime)
-    return [_row(name, times, rounds) for name, times in (("CPU", cpu), ("wall", wall))]
+        shares = [_accounted(folder, example, on) for _ in range(2 if arguments.quick else ACCOUNTS)]
+    return [
+        *(_row(name, times, rounds) for name, times in (("CPU", cpu), ("wall", wall))),
+        _share_row(shares),
+    ]
+
+
+def _accounted(folder: Path, example: str, env: dict[str, str]) -> tuple[float, float]:
+    """Return the CPU seconds of a run, and those that Clew took in it."""
+    accounts = str(Path(__file__).with_name("accounts.py"))
+    command = [sys.executable, accounts, "run", "--telemetry-file", str(folder / "events.jsonl"), example]
+    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    found = json.loads(done.stderr.splitlines()[-1])
+    return found["cpu_s"], found["clew_s"]
+
+
+def _share_row(shares: Sequence[tuple[float, float]]) -> Row:
+    share = statistics.median(own / (whole - own) for whole, own in shares)
+    return Row(
+        what="examples/influenza, what Clew did in it by its threads' own clocks (CPU time)",
+        ours=duration(statistics.median(own for _, own in shares) * 1e9),
+        peer=duration(statistics.median(whole - own for whole, own in shares) * 1e9),
+        ratio=f"{share:+.2%}",
+        rounds=", ".join(f"{own / (whole - own):+.2%}" for whole, own in shares),
+        bar="< +1 %",
+        kept=share < BAR,
+        note="Own clocks: spans, the run, the stream's thread and the report; peer: the rest of that same run.",
+    )
 
 
 def _row(clock: str, times: dict[str, list[float]], rounds: int) -> Row:
