@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from clew.analyze.summary import NodeSummary, RunSummary, summarize
+from clew.analyze.times import as_of, measure_times
 from tests.analyze.generated_runs import BEGIN, MS, RUN_ID, Done, RunLog, agent, calibration, interrupted
 
 
@@ -142,6 +143,25 @@ def test_open_executions_are_listed_with_their_inputs_and_how_long_they_were_ope
     loads = {n.node_id: n for n in summary.nodes}
     assert (loads["main"].interrupted, loads["main"].mean_ns, loads["main"].p99_ns) == (1, None, None)
     assert (loads["load.part"].running, loads["load.part"].timed) == (1, 1)
+
+
+def test_a_dead_worker_is_last_heard_of_at_its_own_last_event_and_a_living_one_is_open_until_now() -> None:
+    """The run goes on for 400 ms after the one worker died; nobody has heard of the other one for a second."""
+    log = RunLog()
+    log.start("dead", 100 * MS, writer="w2")
+    log.start("stuck", 100 * MS, writer="w3")
+    log.interrupt(500 * MS, writer="w2")
+    log.span("more", 600 * MS, 900 * MS)
+    trace = log.trace()
+    assert trace.last_event_at is not None
+    listed = {
+        e.node_id: e.open_ns for e in summarize(trace, now=trace.last_event_at + timedelta(seconds=1)).open
+    }
+    assert listed == {"dead": 400 * MS, "stuck": 1800 * MS}
+    now = as_of(trace, trace.last_event_at + timedelta(seconds=1))
+    times = measure_times(now)
+    ends = dict(zip([node.node_id for node in now.nodes], times.ends, strict=True))
+    assert (ends["dead"], ends["stuck"], times.span_ns) == (500 * MS, 1900 * MS, 1900 * MS)
 
 
 def test_the_slowest_executions_come_with_their_tags_and_the_rest_is_counted() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -86,10 +88,10 @@ def test_the_slowest_executions_have_their_tags(call: Call, home: Path) -> None:
 
 def test_an_interrupted_run_shows_what_was_open_and_what_it_was_given(call: Call, home: Path) -> None:
     done = call("show")
-    assert done.out.startswith("killed  interrupted after ")
+    assert done.out.startswith("killed  interrupted; last heard of after ")
     assert "What was open at the end" in done.out
-    assert "  first  open for " in done.out
-    assert "  third  open for " in done.out
+    assert re.search(r"^  first  last heard of .* after its start$", done.out, re.MULTILINE)
+    assert re.search(r"^  third  last heard of .* after its start$", done.out, re.MULTILINE)
     assert "    position=7" in done.out
     assert "    in first" in done.out
 
@@ -102,6 +104,34 @@ def test_a_run_that_goes_on_shows_what_runs_now(call: Call, home: Path) -> None:
         process.communicate("\n")
     assert out.startswith("killed  running\n")
     assert sections(out)[0] == "What runs now"
+
+
+def test_what_is_stuck_is_open_until_now_and_what_died_until_it_was_heard_of(call: Call, home: Path) -> None:
+    """The last event of both is their start: the one that lives has been open since, of the other nothing is known."""
+    with record(home, "killed") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        began = min(e["started_at"] for e in json.loads(call("show", "--json").out)["open"])
+        first = opened(call, "first")
+        shown_at = datetime.now(UTC)
+        bars = json.loads(call("timeline", "--json").out)["executions"]
+        lived = datetime.now(UTC) - datetime.fromisoformat(began)
+        later = opened(call, "first")
+        process.kill()
+    assert shown_at - datetime.fromisoformat(began) >= timedelta(microseconds=first // 1000)
+    assert first < bars[0]["end_ns"] - bars[0]["start_ns"] <= lived / timedelta(microseconds=1) * 1000 < later
+    trace = Store(home).trace(Store(home).resolve("latest"))
+    assert trace.last_event_at is not None
+    assert trace.nodes[0].started_at is not None
+    heard = (trace.last_event_at - trace.nodes[0].started_at) / timedelta(microseconds=1) * 1000
+    assert opened(call, "first") == heard < first
+
+
+def opened(call: Call, node_id: str) -> int:
+    """Return `open_ns` of a node of the newest run."""
+    executions = json.loads(call("show", "--json").out)["open"]
+    [open_ns] = [e["open_ns"] for e in executions if e["node_id"] == node_id]
+    return int(open_ns)
 
 
 def test_losses_redactions_and_cuts_are_always_counted(call: Call, home: Path) -> None:

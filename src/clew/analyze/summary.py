@@ -12,6 +12,7 @@ import msgspec
 from clew.analyze.failures import Failure, find_failures
 from clew.analyze.runs_inside import RunInside
 from clew.analyze.statistics import NumberSummary, percentile, rounded_mean, summarize_numbers
+from clew.analyze.times import LastHeard
 from clew.analyze.tree import build_tree
 from clew.model.inside import total_cost
 from clew.model.usage import Usage, total_usage
@@ -98,7 +99,8 @@ class ListedExecution(msgspec.Struct, frozen=True, kw_only=True):
     self_ns: int | None
     """Duration less the time that at least one child ran."""
     open_ns: int | None
-    """For an open one: from its start to the last that was heard of the run. It need not have lived so long."""
+    """For an open one: from its start until now where its process lives, else to the last event of its process,
+    or of the run where that is not known."""
     attempt: int | None
     """1 for the first try."""
     iteration: int | None
@@ -177,13 +179,15 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Of how many of them, the last ones, tokens and costs were not looked up."""
 
 
-def summarize(trace: ExecutionTrace, *, most: int = MOST_LISTED) -> RunSummary:
+def summarize(trace: ExecutionTrace, *, most: int = MOST_LISTED, now: datetime | None = None) -> RunSummary:
     """Return what a run did.
 
     Args:    most: failures, slowest and open executions to list; the number of those left out is in the result.
+             now: until when what still runs was open; the run's last event where it is not given.
     O(n log n) in the number of executions; about 3 us for each.
     """
     tree = build_tree(trace.nodes)
+    heard = LastHeard(trace, now=now)
     failures = find_failures(trace, tree)
     is_open = [
         position for position, node in enumerate(trace.nodes) if node.status in ("running", "interrupted")
@@ -206,7 +210,7 @@ def summarize(trace: ExecutionTrace, *, most: int = MOST_LISTED) -> RunSummary:
         duration_ns=trace.duration_ns,
         failures=failures[:most],
         failures_left_out=max(0, len(failures) - most),
-        open=[_listed(trace, tree, position) for position in is_open[:most]],
+        open=[_listed(trace, tree, position, heard=heard) for position in is_open[:most]],
         open_left_out=max(0, len(is_open) - most),
         executions=len(trace.nodes),
         statuses=dict(Counter(node.status for node in trace.nodes)),
@@ -214,7 +218,7 @@ def summarize(trace: ExecutionTrace, *, most: int = MOST_LISTED) -> RunSummary:
         usage=trace.usage,
         cost_usd=trace.cost_usd,
         nodes=nodes,
-        slowest=[_listed(trace, tree, position) for position in _slowest(trace.nodes, most)],
+        slowest=[_listed(trace, tree, position, heard=heard) for position in _slowest(trace.nodes, most)],
         scores={name: summarize_numbers(values) for name, values in scores.items()},
         events=dict(Counter(event.event for event in trace.events)),
         lost=trace.lost,
@@ -285,12 +289,13 @@ def _slowest(nodes: list[NodeExecution], most: int) -> list[int]:
     return [-position for _, position in heapq.nlargest(most, timed)]
 
 
-def _listed(trace: ExecutionTrace, tree: Tree, position: int) -> ListedExecution:
+def _listed(trace: ExecutionTrace, tree: Tree, position: int, *, heard: LastHeard) -> ListedExecution:
     node = trace.nodes[position]
     is_open = node.status in ("running", "interrupted")
+    until = heard.of(node) if is_open else None
     open_ns = None
-    if is_open and node.started_at is not None and trace.last_event_at is not None:
-        open_ns = (trace.last_event_at - node.started_at) // timedelta(microseconds=1) * 1000
+    if until is not None and node.started_at is not None:
+        open_ns = max(0, (until - node.started_at) // timedelta(microseconds=1) * 1000)
     return ListedExecution(
         index=node.index,
         node_id=node.node_id,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
+    from clew.model.records import NodeExecution
     from clew.model.trace import ExecutionTrace
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -23,15 +24,42 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     starts: list[int]
     """(n,) when each began."""
     ends: list[int]
-    """(n,) when each ended; an open one lasts until the run was last heard of, a skipped one takes no time."""
+    """(n,) when each ended; an open one lasts until it was last heard of, a skipped one takes no time."""
     step_ns: int
     """By how much a start may be too early: the log has microseconds, other systems only milliseconds."""
+
+
+class LastHeard:
+    """Until when executions without an end are known to have been open."""
+
+    def __init__(self, trace: ExecutionTrace, *, now: datetime | None = None) -> None:
+        """Args: now: where known, until when a process lives that was not seen to die."""
+        moments = [moment for moment in (now, trace.last_event_at) if moment is not None]
+        self._of_living = max(moments, default=None)
+        # What tells of a death has the time of the last event of the process that died.
+        self._of_dead = {
+            event.writer: event.timestamp for event in trace.boundaries if event.event == "run_interrupted"
+        }
+
+    def of(self, node: NodeExecution) -> datetime | None:
+        """Return the moment for an open execution: of a dead one, the last event of its own process."""
+        if node.status == "interrupted":
+            return self._of_dead.get(node.writer, self._of_living)
+        return self._of_living
+
+
+def as_of(trace: ExecutionTrace, now: datetime) -> ExecutionTrace:
+    """Return the trace of a run that goes on as if it had been heard of now, so that it is drawn until now."""
+    heard = trace.last_event_at
+    if trace.status != "running" or (heard is not None and heard >= now):
+        return trace
+    return msgspec.structs.replace(trace, last_event_at=now)
 
 
 def measure_times(trace: ExecutionTrace) -> Times:
     """Return the times of a trace. O(n)."""
     origin = _origin(trace)
-    last = _since(trace.last_event_at, origin)
+    heard = LastHeard(trace)
     starts: list[int] = []
     ends: list[int] = []
     for node in trace.nodes:
@@ -41,7 +69,7 @@ def measure_times(trace: ExecutionTrace) -> Times:
         elif node.ended_at is not None:
             end = _since(node.ended_at, origin)
         else:
-            end = last
+            end = _since(heard.of(node), origin)
         starts.append(start)
         ends.append(max(start, end))
     return Times(

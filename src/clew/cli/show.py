@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +47,7 @@ def show(run: str, *, slowest: int, nodes: int, stacks: bool, as_json: bool, hom
     """
     trace, runs_inside = read_run(run, home)
     inside, unread = runs_inside.listed()
-    summary = summarize(trace, most=max(slowest, MOST_LISTED))
+    summary = summarize(trace, most=max(slowest, MOST_LISTED), now=datetime.now(UTC))
     summary = msgspec.structs.replace(summary, inside=inside, inside_unread=unread)
     if as_json:
         print_json(summary)

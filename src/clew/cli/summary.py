@@ -116,7 +116,7 @@ def _ending(summary: RunSummary) -> str:
         case "interrupted":
             lived = _lived(summary.started_at, summary.last_event_at)
             reason = f": {summary.interrupted_by}" if summary.interrupted_by else ""
-            return f"interrupted{f' after {lived}' if lived else ''}{reason}"
+            return f"interrupted{f'; last heard of after {lived}' if lived else ''}{reason}"
     return "running"
 
 
@@ -191,7 +191,11 @@ def _circumstances(failure: Failure) -> str:
 
 
 def _print_open(page: Page, execution: ListedExecution) -> None:
-    line = f"open for {format_duration(execution.open_ns)}" if execution.open_ns is not None else "open"
+    line = "open"
+    if execution.open_ns is not None:
+        took = format_duration(execution.open_ns)
+        was_cut = execution.status == "interrupted"
+        line = f"last heard of {took} after its start" if was_cut else f"open for {took}"
     page.line(
         "  ",
         page.paint(execution.node_id, "bold"),

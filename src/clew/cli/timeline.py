@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from clew.analyze.times import measure_times
+from clew.analyze.times import as_of, measure_times
 from clew.cli.destination import destination
 from clew.cli.options import home_option, json_option, run_argument
 from clew.cli.output import NARROWEST, Page, note, print_json
@@ -43,7 +43,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     start_ns: int
     """After the start of the timeline."""
     end_ns: int
-    """After the start of the timeline; of an open one, when the run was last heard of."""
+    """After the start of the timeline; of an open one now, or when its dead process was last heard of."""
 
 
 @click.command()
@@ -83,6 +83,7 @@ def timeline(
     those several can be written at once.
     """
     trace, runs_inside = read_run(run, home)
+    trace = as_of(trace, datetime.now(UTC))
     written = [
         _write(trace, path, option=option)
         for option, path in (("--svg", svg), ("--png", png), ("--html", html))

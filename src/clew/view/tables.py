@@ -119,7 +119,7 @@ def executions_table(executions: Sequence[ListedExecution], *, are_open: bool) -
     heads = [
         "Node",
         "In",
-        "Open for" if are_open else "Duration",
+        _time_head(executions) if are_open else "Duration",
         "Tags",
         "Inputs" if are_open else "Metrics",
     ]
@@ -139,6 +139,10 @@ def executions_table(executions: Sequence[ListedExecution], *, are_open: bool) -
             ]
         )
     return _table(heads, rows, is_sortable=False)
+
+
+def _time_head(executions: Sequence[ListedExecution]) -> str:
+    return "Open for" if any(e.status == "running" for e in executions) else "Last heard of after"
 
 
 def _tags(execution: ListedExecution) -> str:
