@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -28,6 +29,7 @@ MARKS: Final = {
 }
 _LAST_LINES: Final = 4
 _HEARD_CHARS: Final = 60
+_NAME_CELLS: Final = 48
 _FRAMES_A_SECOND: Final = 8
 _KEPT_FOR_OTHERS: Final = 8
 """Lines of the window that the tree leaves: to the head, the last lines, and the prompt below."""
@@ -147,7 +149,12 @@ class LiveTree:
             _update(node, event.event, data)
 
     def _say(self, event: Event, data: dict[str, Any]) -> None:
+        if event.event in {"node_failed", "workflow_failed"}:
+            return  # the tree and the command say that
         text = str(data.get("error") or data.get("reason") or "").split("\n", 1)[0]
+        if event.event == "decision_made":
+            ways = [", ".join(map(str, data.get(name) or ["nothing"])) for name in ("chosen", "alternatives")]
+            text = f"takes {ways[0]}, not {ways[1]}"
         style = {"ERROR": "red", "WARNING": "yellow"}.get(event.level, "")
         line = harmless(f"{event.event} {event.node_id or ''} {text}".strip())
         self._last = [*self._last, (line, style)][-_LAST_LINES:]
@@ -172,31 +179,36 @@ def _update(node: _Node, name: str, data: dict[str, Any]) -> None:
 
 
 def _table(nodes: Sequence[_Node]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    for _ in range(3):
-        table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
-    for node in nodes:
-        mark, style = MARKS[node.state]
-        took_ns = node.took_ns
-        if node.state == "running":
-            took_ns = round((time.monotonic() - node.began_s) * 1e9)
-        shown = harmless(node.name)
-        name = Text.assemble(
-            "  " * node.depth, (mark, style), f" {shown}", (f"  {harmless(node.kind)}", "dim")
+    rows = [_cells(node) for node in nodes]
+    table = Table.grid(padding=(0, 2), expand=True)
+    for place in range(4):  # what is said at the end is cut before any number is
+        width = max((cell_len(row[place].plain) for row in rows), default=0)
+        table.add_column(
+            justify="right" if place else "left", no_wrap=True, min_width=min(width, _NAME_CELLS)
         )
-        if node.times > 1:
-            name.append(f"  {node.times} times", "dim")
-        turn = "" if node.turn is None else f"turn {node.turn}  "
-        table.add_row(
-            name,
-            "" if node.state == "skipped" else format_duration(took_ns),
-            "" if node.tokens is None else f"{format_count(node.tokens)} tok",
-            "" if node.cost_usd is None else f"${node.cost_usd:.4f}",
-            Text(harmless(f"{turn}{node.said}")),
-        )
+    table.add_column(no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _cells(node: _Node) -> tuple[Text, ...]:
+    mark, style = MARKS[node.state]
+    took_ns = node.took_ns
+    if node.state == "running":
+        took_ns = round((time.monotonic() - node.began_s) * 1e9)
+    shown = harmless(node.name)
+    name = Text.assemble("  " * node.depth, (mark, style), f" {shown}", (f"  {harmless(node.kind)}", "dim"))
+    if node.times > 1:
+        name.append(f"  {node.times} times", "dim")
+    turn = "" if node.turn is None else f"turn {node.turn}  "
+    return (
+        name,
+        Text("" if node.state == "skipped" else format_duration(took_ns)),
+        Text("" if node.tokens is None else f"{format_count(node.tokens)} tok"),
+        Text("" if node.cost_usd is None else f"${node.cost_usd:.4f}"),
+        Text(harmless(f"{turn}{node.said}")),
+    )
 
 
 def start_live_tree(tree: LiveTree, run_id: str, *, home: Path, writer: str) -> Pump:
