@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from clew.model.events import Event, encode_event
 from clew.store.index import RunRow
 from clew.store.store import Store
 from tests.cli.conftest import RECORDED, Done, record
@@ -61,6 +63,32 @@ def test_the_last_ten_events_of_all_runs_are_printed_in_order_of_time(call: Call
 def test_a_number_of_lines_is_kept(call: Call, home: Path) -> None:
     assert len(call("tail", "agent", "-n", "3").out.splitlines()) == 3
     assert call("tail", "agent", "-n", "0").out == ""
+
+
+def test_the_last_events_of_several_processes_are_the_last_in_time(call: Call, tmp_path: Path) -> None:
+    """Three processes take turns, 1 s each; one has two segments."""
+    begin = datetime(2026, 11, 21, 8, tzinfo=UTC)
+
+    def line(number: int) -> bytes:
+        event = Event(
+            timestamp=begin + timedelta(seconds=number),
+            run_id="0193514c5d2a7b3e8f10a2b3c4d5e6f7",
+            event=f"event_{number}",
+            writer=f"{number % 3 + 1:016x}",
+            seq=number // 3 + 1,
+        )
+        return encode_event(event)
+
+    folder = tmp_path / ".clew" / "journal" / "2026-11-21"
+    folder.mkdir(parents=True)
+    for writer in range(3):
+        lines = [line(number) for number in range(writer, 30, 3)]
+        for segment, part in enumerate((lines[:5], lines[5:]) if writer == 0 else (lines,), start=1):
+            (folder / f"{writer + 1:016x}-{segment}.jsonl").write_bytes(b"\n".join(part) + b"\n")
+    for count in (3, 10, 30):
+        done = call("tail", "0193", "-n", str(count), "--json")
+        assert events_of(done.out) == [f"event_{number}" for number in range(30 - count, 30)]
+    assert events_of(call("tail", "0193", "-n", "all", "--json").out) == [f"event_{n}" for n in range(30)]
 
 
 def test_json_lines_are_the_lines_of_the_log(call: Call, home: Path) -> None:

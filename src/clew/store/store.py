@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import gc
+import heapq
+import itertools
+import math
+from datetime import datetime
 from fnmatch import fnmatchcase
+from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clew.errors import NoSuchRunError
+from clew.journal.layout import segment_name
 from clew.journal.reader import SegmentReader
 from clew.model.events import decode_event, encode_event
 from clew.model.fold import Fold
@@ -18,13 +25,16 @@ from clew.store.spending import spending
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from datetime import datetime
-    from pathlib import Path
 
+    from clew.model.events import Event
     from clew.store.rows import RunRow
     from clew.store.spending import Spent
 
 _BITE_BYTES: Final = 256 * 1024
+_Segment = tuple[Path, bool, bool]
+"""Path, whether nothing will be added, and whether nothing but one run is in it."""
+_Place = tuple[datetime, str, float]
+"""Time, writer and number of an event."""
 
 
 class Store:
@@ -80,15 +90,27 @@ class Store:
     def lines(self, run_id: str) -> Iterator[bytes]:
         """Yield a run's events as they are in the log, without newlines, and then what its writers could not say.
 
-        Segment by segment, each in its own order; the fold puts writers in order. Nothing for an unknown run.
+        The lines of one writer in the order in which it wrote them, those of several merged by time, writer and
+        number. A piece of one segment of each writer is held at a time. Nothing for an unknown run.
         """
         self.refresh()
-        added = self._index.synthesized(run_id)
-        for bite in self._bites(run_id):
-            # The index goes by the looks of a line; who prints it relies on its being JSON.
-            yield from (line for line in bite if decode_event(line) is not None)
-        for event in added:
-            yield encode_event(event)
+        added = [(_place(event), encode_event(event)) for event in self._index.synthesized(run_id)]
+        by_writer: dict[str, list[_Segment]] = {}
+        for segment in self._index.segments_of(run_id):
+            writer, _ = segment_name(segment[0].name) or (segment[0].name, 0)
+            by_writer.setdefault(writer, []).append(segment)
+        streams = [self._placed(run_id, segments) for segments in by_writer.values()]
+        merged = heapq.merge(*streams, sorted(added), key=itemgetter(0))
+        for _, line in merged if len(streams) > 1 else itertools.chain(*streams, added):
+            yield line
+
+    def _placed(self, run_id: str, segments: list[_Segment]) -> Iterator[tuple[_Place, bytes]]:
+        for bite in self._bites(run_id, segments):
+            for line in bite:
+                # The index goes by the looks of a line; who prints it relies on its being JSON.
+                event = decode_event(line)
+                if event is not None:
+                    yield _place(event), line
 
     def trace(self, run_id: str) -> ExecutionTrace:
         """Return what a run did, as far as it is in the log.
@@ -102,7 +124,7 @@ class Store:
         # Millions of new objects and not one cycle among them: the collector would walk them again and again.
         gc.disable()
         try:
-            for bite in self._bites(run_id):
+            for bite in self._bites(run_id, self._index.segments_of(run_id)):
                 fold.add_lines(bite)
             for event in added:
                 fold.add(event)
@@ -120,10 +142,10 @@ class Store:
         self.refresh()
         return spending(self._index, run_ids)
 
-    def _bites(self, run_id: str) -> Iterator[list[bytes]]:
+    def _bites(self, run_id: str, segments: list[_Segment]) -> Iterator[list[bytes]]:
         """Yield the run's lines, some hundred at a time."""
         of_run = RunFilter(run_id)
-        for path, finished, alone in self._index.segments_of(run_id):
+        for path, finished, alone in segments:
             reader = SegmentReader(path)
             offset = -1
             while offset != reader.state.offset:
@@ -131,6 +153,11 @@ class Store:
                 lines = reader.read(limit_bytes=_BITE_BYTES, final=finished)
                 if lines:
                     yield lines if alone and finished else of_run(lines)
+
+
+def _place(event: Event) -> _Place:
+    # What a reader adds has no number, and comes after what the writer itself said at that time.
+    return event.timestamp, event.writer or "", math.inf if event.seq is None else event.seq
 
 
 def _fits(name: str, wanted: str) -> bool:
