@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Done, record
+from tests.cli.conftest import Done, program, record
 
 Call = Callable[..., Done]
 
@@ -69,3 +69,25 @@ def test_no_journal_is_nothing_to_delete(call: Call, tmp_path: Path) -> None:
     done = call("gc", "--keep-bytes", "0")
     assert (done.code, done.out) == (0, "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_of_one_millisecond_are_named_by_as_many_digits_as_tell_them_apart(
+    call: Call, tmp_path: Path
+) -> None:
+    """Also in what an import says."""
+    alike = [f"0193514c5d2a{digits}{'0' * 16}" for digits in ("7aaa", "7aab")]
+    names = [run_id[:16] for run_id in alike]
+    file = tmp_path / "two.jsonl"
+    file.write_text(
+        "".join(
+            f'{{"timestamp":"2026-11-21T03:59:12.123456Z","run_id":"{run_id}","event":"{event}","level":"INFO",'
+            f'"writer":"{run_id[:16]}","seq":{number},"data":{{"name":"two"}}}}\n'
+            for run_id in alike
+            for number, event in enumerate(("workflow_started", "workflow_completed"), start=1)
+        ),
+        encoding="utf-8",
+    )
+    imported = program(["import", file])
+    assert [line.split()[0] for line in imported.out.splitlines()[1:]] == names
+    listed = call("gc", "--older-than", "0s", "--dry-run").out.splitlines()
+    assert sorted(line.split()[0] for line in listed[1:3]) == names

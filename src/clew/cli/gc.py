@@ -11,7 +11,7 @@ import click
 from clew.cli.moments import format_age
 from clew.cli.options import home_option, home_to_read, json_option, read_size, read_span
 from clew.cli.output import Page, note, print_json
-from clew.cli.runs import LEAST_ID_DIGITS
+from clew.cli.runs import unique_digits
 from clew.cli.table import Cell, Column, print_table
 from clew.store.retention import plan, remove
 from clew.store.store import Store
@@ -73,7 +73,8 @@ def _print_plan(page: Page, chosen: Plan, *, rows: dict[str, RunRow], removed: R
         page.line(f"nothing to delete; {format_bytes(chosen.kept_bytes)} stay")
         return
     if chosen.runs:
-        _print_runs(page, [rows[run_id] for run_id in chosen.runs if run_id in rows][::-1])
+        going = [rows[run_id] for run_id in chosen.runs if run_id in rows][::-1]
+        _print_runs(page, going, digits=unique_digits(list(rows)))
     did = "would delete" if removed is None else "deleted"
     segments, blobs, freed = len(chosen.segments), len(chosen.blobs), chosen.freed_bytes
     if removed is not None:
@@ -87,7 +88,7 @@ def _print_plan(page: Page, chosen: Plan, *, rows: dict[str, RunRow], removed: R
         page.line(page.paint(f"{_counted(len(chosen.cut_runs), 'run')} {loses} a part", "yellow"))
 
 
-def _print_runs(page: Page, rows: list[RunRow]) -> None:
+def _print_runs(page: Page, rows: list[RunRow], *, digits: int) -> None:
     now = datetime.now(UTC)
     columns = [
         Column(title="ID"),
@@ -97,7 +98,7 @@ def _print_runs(page: Page, rows: list[RunRow]) -> None:
     ]
     cells = [
         [
-            Cell(row.run_id[:LEAST_ID_DIGITS]),
+            Cell(row.run_id[:digits]),
             Cell(row.name or "-"),
             Cell(row.status),
             Cell(format_age(row.started_at or row.last_event_at, now)),

@@ -12,7 +12,7 @@ import msgspec
 from clew.cli.history import SeenEvents
 from clew.cli.options import home_option, home_to_write, json_option
 from clew.cli.output import Page, note, plain, print_json
-from clew.cli.runs import LEAST_ID_DIGITS
+from clew.cli.runs import unique_digits
 from clew.cli.table import Cell, Column, print_table
 from clew.errors import JournalError, NoSuchRunError
 from clew.export.formats import IMPORTERS, read
@@ -86,7 +86,7 @@ def import_(paths: tuple[Path, ...], *, form: str | None, as_json: bool, home: P
     if as_json:
         print_json(receipts)
     else:
-        _print_receipts(receipts)
+        _print_receipts(receipts, digits=unique_digits([row.run_id for row in Store(place).runs()]))
 
 
 class _Importing:
@@ -157,7 +157,7 @@ def _modified(path: Path) -> datetime | None:
         return None
 
 
-def _print_receipts(receipts: Sequence[Receipt]) -> None:
+def _print_receipts(receipts: Sequence[Receipt], *, digits: int) -> None:
     columns = [
         Column(title="ID"),
         Column(title="NAME", least=12),
@@ -168,7 +168,7 @@ def _print_receipts(receipts: Sequence[Receipt]) -> None:
     ]
     rows = [
         [
-            Cell(receipt.run_id[:LEAST_ID_DIGITS]),
+            Cell(receipt.run_id[:digits]),
             Cell(receipt.name or "-"),
             Cell(format_count(receipt.events)),
             Cell(format_count(receipt.new_events), None if receipt.new_events else "dim"),
