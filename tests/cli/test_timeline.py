@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,28 @@ def test_png_without_matplotlib_says_how_to_get_it(call: Call, home: Path, tmp_p
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert "pip install 'clew[plot]'" in done.err
     assert not (tmp_path / "a.png").exists()
+
+
+def test_nothing_is_written_where_one_picture_cannot_be_drawn(
+    call: Call, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # as if it were not installed
+    names = {option: tmp_path / f"t.{option}" for option in ("html", "svg", "png")}
+    arguments = [str(part) for option, path in names.items() for part in (f"--{option}", path)]
+    done = call("timeline", "agent", *arguments)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "pip install 'clew[plot]'" in done.err
+    assert not any(path.exists() for path in names.values())
+
+
+def test_a_file_that_is_there_is_said_to_be_also_where_the_next_one_fails(
+    call: Call, home: Path, tmp_path: Path
+) -> None:
+    svg, nowhere = tmp_path / "t.svg", tmp_path / "none" / "t.html"
+    done = call("timeline", "agent", "--svg", svg, "--html", nowhere)
+    assert done.code == 2
+    assert done.err.startswith(f"clew: wrote {svg}\n")
+    assert svg.exists()
 
 
 def test_json_says_what_was_written(call: Call, home: Path, tmp_path: Path) -> None:

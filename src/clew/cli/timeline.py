@@ -19,6 +19,8 @@ from clew.cli.table import shorten
 from clew.view.terminal import timeline_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clew.model.trace import ExecutionTrace
 
 DEFAULT_ROWS: Final = 40
@@ -84,16 +86,13 @@ def timeline(
     """
     trace, runs_inside = read_run(run, home)
     trace = as_of(trace, datetime.now(UTC))
-    written = [
-        _write(trace, path, option=option)
+    asked_for = [
+        (option, path)
         for option, path in (("--svg", svg), ("--png", png), ("--html", html))
         if path is not None
     ]
-    if written:
-        if as_json:
-            print_json({"run_id": trace.run_id, "files": written})
-        for path in () if as_json else written:
-            note(f"wrote {path}")
+    if asked_for:
+        _write(trace, asked_for, as_json=as_json)
     elif as_json:
         print_json({"run_id": trace.run_id, "executions": _bars(trace)})
     else:
@@ -109,11 +108,16 @@ def timeline(
             page.line(page.paint(text, "dim"))
 
 
-def _write(trace: ExecutionTrace, path: Path, *, option: str) -> Path:
-    content = _picture(trace, option)
-    with destination(path, option=option) as out:
-        out.write(content)
-    return path
+def _write(trace: ExecutionTrace, asked_for: Sequence[tuple[str, Path]], *, as_json: bool) -> None:
+    """Draw every picture, then write them: where one cannot be drawn, none is written. Each is said as it is there."""
+    drawn = [(option, path, _picture(trace, option)) for option, path in asked_for]
+    for option, path, content in drawn:
+        with destination(path, option=option) as out:
+            out.write(content)
+        if not as_json:
+            note(f"wrote {path}")
+    if as_json:
+        print_json({"run_id": trace.run_id, "files": [path for _, path in asked_for]})
 
 
 def _picture(trace: ExecutionTrace, option: str) -> bytes:
