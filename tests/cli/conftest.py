@@ -93,12 +93,14 @@ def program(
     *,
     environ: dict[str, str] | None = None,
     stdin: str | None = None,
+    timeout_s: float | None = None,
 ) -> Done:
     """Run the program itself."""
     done = subprocess.run(
         [sys.executable, "-m", "clew.cli.main", *map(str, arguments)],
         env={**os.environ, **(environ or {})},
         input=stdin,
+        timeout=timeout_s,
         capture_output=True,
         text=True,
         check=False,

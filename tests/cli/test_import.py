@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from clew.model.events import decode_event
 from clew.store.doctor import examine
 from clew.store.store import Store
-from tests.cli.conftest import Done
+from tests.cli.conftest import Done, program
 
 Call = Callable[..., Done]
 
@@ -77,11 +78,38 @@ def test_a_file_that_grew_brings_what_is_new(call: Call, tmp_path: Path) -> None
     assert (row.events, row.nodes, row.status, row.lost) == (4, 1, "completed", 0)
 
 
-def test_a_run_whose_end_is_not_in_the_file_did_not_die_with_the_import(call: Call, tmp_path: Path) -> None:
-    """What ended is the process that imported it, not the run."""
+def test_a_run_whose_end_is_not_in_the_file_is_interrupted_until_the_end_is_imported(
+    call: Call, tmp_path: Path
+) -> None:
+    """It did not die with the import: it was last heard of where the file ends."""
     call("import", write_lines(tmp_path / "hello.jsonl", TRIDENT[:2]))
-    (row,) = Store(tmp_path / ".clew").runs()
-    assert row.status == "running"
+    store = Store(tmp_path / ".clew")
+    (row,) = store.runs()
+    trace = store.trace(row.run_id)
+    assert (row.status, trace.status, trace.nodes[0].status) == ("interrupted",) * 3
+    assert trace.interrupted_by == "no end in what was imported"
+    assert trace.last_event_at == datetime(2026, 1, 2, 3, 4, 5, 100_000, tzinfo=UTC)
+    assert [report.problems for report in examine(tmp_path / ".clew")] == [[]]
+    call("import", write_lines(tmp_path / "hello.jsonl", TRIDENT))
+    trace = store.trace(row.run_id)
+    assert (trace.status, trace.nodes[0].status, trace.interrupted_by) == ("completed", "completed", None)
+
+
+def test_following_an_imported_run_without_an_end_ends(tmp_path: Path) -> None:
+    """Imported by another process, as a person does: a run of Clew's own whose worker was in the middle of a node."""
+    lines = [
+        f'{{"timestamp":"2026-11-21T03:59:12.12345{number}Z","run_id":"0193514c5d2a7b3e8f10a2b3c4d5e6f7",'
+        f'"event":"{event}","level":"INFO","span_id":"00000000000000{number}a","node_id":"n",'
+        f'"writer":"a1b2c3d4e5f6071{number}","seq":1,"data":{{}}}}\n'
+        for number, event in enumerate(("workflow_started", "node_started"), start=1)
+    ]
+    file = tmp_path / "cut.jsonl"
+    file.write_text("".join(lines) + lines[1][:70], encoding="utf-8")
+    assert program(["import", file]).code == 0
+    trace = Store(tmp_path / ".clew").trace("0193514c5d2a7b3e8f10a2b3c4d5e6f7")
+    assert [node.status for node in trace.nodes] == ["interrupted"]
+    done = program(["tail", "-f", "0193"], timeout_s=30)
+    assert done.err.endswith("run 0193514c5d2a7b3e8f10a2b3c4d5e6f7 was interrupted\n")
 
 
 def test_an_import_leaves_a_sound_journal(call: Call, tmp_path: Path, file: Path) -> None:

@@ -14,16 +14,19 @@ import msgspec
 from clew.journal.process import Process, is_alive
 from clew.model.events import Event
 from clew.model.inside import order
+from clew.store.rows import WriterRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from clew.store.rows import Part, WriterRow
+    from clew.store.rows import Part
 
 DIED: Final = "process died"
 """Why a run was interrupted: its writer ended without sealing its segment."""
 LEFT: Final = "process ended"
 """Why a run was interrupted: its writer sealed its segment and ended, but the run had no end."""
+NOT_IMPORTED: Final = "no end in what was imported"
+"""Why a run was interrupted: it comes from elsewhere, and nobody is going to add to it but a further import."""
 _MISSING: Final = "missing from the log"
 
 
@@ -62,11 +65,16 @@ def synthesized(run_id: str, written: Sequence[Written]) -> list[Event]:
     )
     told = {e.writer for e in boundaries if e.event == "run_interrupted"}
     closed = _closed(written)
+    # Who wrote the segments of an imported run is the import, which says nothing of those that recorded the run.
+    is_imported = owner is not None and all(one.writer.writer != owner for one in written)
     events = []
+    is_left = not ended or any(_left_open(one.parts, closed) for one in written)
+    if is_imported and is_left and all(one.writer.dead or one.writer.sealed for one in written):
+        events += _not_imported(run_id, written, told=told)
     for one in sorted(written, key=lambda one: one.writer.writer):
         writer = one.writer
         leaves = (owner == writer.writer and not ended) or _left_open(one.parts, closed)
-        if writer.dead and leaves and writer.writer not in told:
+        if writer.dead and leaves and writer.writer not in told and not is_imported:
             reason = LEFT if writer.sealed else DIED
             events.append(_event(run_id, "run_interrupted", writer, {"reason": reason}))
         missing = writer.missing.get(run_id, 0)
@@ -104,6 +112,18 @@ def _event(run_id: str, name: str, writer: WriterRow, data: Mapping[str, Any]) -
         writer=writer.writer,
         data=msgspec.Raw(msgspec.json.encode(data)),
     )
+
+
+def _not_imported(run_id: str, written: Sequence[Written], *, told: set[str | None]) -> list[Event]:
+    """Return what each process that recorded an imported run would have said at its end."""
+    parts = [part for one in written for part in one.parts]
+    last_at = max(part.last_at for part in parts)
+    recorders = {writer for part in parts for writer in part.recorders}
+    recorders |= {event.writer for event in boundaries_of(written) if event.writer is not None}
+    return [
+        _event(run_id, "run_interrupted", WriterRow(writer=writer, last_at=last_at), {"reason": NOT_IMPORTED})
+        for writer in sorted(recorders - told)
+    ]
 
 
 def moment(timestamp: str) -> datetime | None:

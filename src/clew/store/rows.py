@@ -115,6 +115,8 @@ class Part(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Spans that were started here and not ended here."""
     early_ends: set[str] = set()
     """Spans that were ended here and not started here."""
+    recorders: set[str] = set()
+    """Writers of these events other than the segment's own: of an imported run those that recorded it."""
 
 
 class WriterRow(msgspec.Struct, kw_only=True, omit_defaults=True):

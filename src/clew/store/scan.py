@@ -198,6 +198,8 @@ class Scan:
         part = self._part(event.run_id)
         segment.events += 1
         part.events += 1
+        if event.writer is not None and event.writer != segment.writer:
+            part.recorders.add(event.writer)
         _note_place(part, format_timestamp(event.timestamp), number)
         way = _WAY.get(event.event, _INSIDE)
         if way in {_START, _END}:
