@@ -62,6 +62,16 @@ def test_a_run_without_executions_of_its_own_says_which_runs_are_inside(call: Ca
     assert exported.err == f"clew: not in it are the runs inside {told}; clew show {first}\n"
 
 
+def test_in_a_narrow_window_fewer_runs_are_named_and_it_is_still_said_how_to_look_at_one(
+    call: Call, outer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    [first] = shown(outer, ["hello"])
+    told = f"7: {first} hello, 0 executions; and 6 more; clew show {first}\n"
+    assert f"runs inside  {told}" in call("show", "outer").out
+    assert call("timeline", "outer").out.endswith(f"runs inside {told}")
+
+
 def test_tokens_and_costs_of_the_runs_inside_are_a_line_of_their_own(call: Call, outer: Path) -> None:
     assert "runs inside  150 in, 6 out, cost $0.5" in call("show", "outer").out
     assert "\nrun " in call("show", "innermost").out

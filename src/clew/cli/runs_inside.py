@@ -53,14 +53,21 @@ class RunsInside:
         ]
         return inside, max(0, len(self._rows) - MOST_READ)
 
-    def line(self) -> str | None:
-        """Return how many there are, the first by name, and how to look at one; None where there are none."""
+    def line(self, room: int | None = None) -> str | None:
+        """Return how many there are, the first by name, and how to look at one; None where there are none.
+
+        Of the three names as many as fit into so many columns, but one at least.
+        """
         if not self._rows:
             return None
-        shown = [(row, row.run_id[: self._digits]) for row in self._rows[:MOST_NAMED]]
+        texts = [self._line(named) for named in range(min(MOST_NAMED, len(self._rows)), 0, -1)]
+        return next((text for text in texts if room is None or len(text) <= room), texts[-1])
+
+    def _line(self, named: int) -> str:
+        shown = [(row, row.run_id[: self._digits]) for row in self._rows[:named]]
         parts = [f"{short} {_name(row)}{_executions(row.nodes)}" for row, short in shown]
-        if len(self._rows) > MOST_NAMED:
-            parts.append(f"and {format_count(len(self._rows) - MOST_NAMED)} more")
+        if len(self._rows) > named:
+            parts.append(f"and {format_count(len(self._rows) - named)} more")
         return f"{format_count(len(self._rows))}: {'; '.join(parts)}; clew show {shown[0][1]}"
 
 

@@ -13,7 +13,7 @@ from clew.analyze.summary import MOST_LISTED, summarize
 from clew.cli.options import home_option, json_option, run_argument
 from clew.cli.output import Page, print_json
 from clew.cli.reading import read_run
-from clew.cli.summary import print_summary
+from clew.cli.summary import LABEL_COLUMNS, print_summary
 
 DEFAULT_SLOWEST: Final = 5
 DEFAULT_NODES: Final = 20
@@ -52,10 +52,12 @@ def show(run: str, *, slowest: int, nodes: int, stacks: bool, as_json: bool, hom
     if as_json:
         print_json(summary)
         return
+    page = Page()
+    room = None if page.width is None else page.width - LABEL_COLUMNS
     print_summary(
-        Page(),
+        page,
         summary,
-        inside=runs_inside.line(),
+        inside=runs_inside.line(room),
         slowest=slowest,
         nodes=nodes or len(summary.nodes),
         stacks=stacks,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _READABLE: Final = 100
 """Columns of running text where nothing limits them."""
+LABEL_COLUMNS: Final = 20
+"""What the name of a fact takes at most, and the space behind it."""
 _STACK_LINES: Final = 4
 _MESSAGE_LINES: Final = 6
 
@@ -94,7 +96,7 @@ def _print_facts(page: Page, summary: RunSummary, inside: str | None) -> None:
     if usage is not None or cost_usd is not None:
         first = f"; of the first {len(summary.inside) - summary.inside_unread:,}"
         facts.append(("runs inside", _tokens(usage, cost_usd) + (first if summary.inside_unread else "")))
-    width = max(10, min(18, max(len(page.safe(name)) for name, _ in facts)))
+    width = max(10, min(LABEL_COLUMNS - 2, max(len(page.safe(name)) for name, _ in facts)))
     for name, value in facts:
         label = shorten(page.safe(name), width, ellipsis=page.ellipsis).ljust(width)
         page.line(page.paint(label, "dim"), "  ", _cut(page, value, used=width + 2))

@@ -101,7 +101,7 @@ def timeline(
         page.line(
             timeline_text(trace, width=columns, colour=page.colour, max_rows=rows, encoding=page.encoding)
         )
-        inside = runs_inside.line()
+        inside = runs_inside.line(columns - len("runs inside "))
         if inside is not None:
             text = shorten(page.safe(f"runs inside {inside}"), columns, ellipsis=page.ellipsis)
             page.line()
