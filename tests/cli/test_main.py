@@ -134,7 +134,7 @@ def test_a_full_disk_is_told_and_is_a_failure(home: Path, arguments: list[str]) 
 
 
 @pytest.mark.parametrize(
-    "arguments", [["runs"], ["show", "--json"], ["tail"], ["export", "agent", "--to", "csv"]]
+    "arguments", [["runs"], ["show", "--json"], ["tail"], ["export", "inner", "--to", "csv"]]
 )
 def test_a_closed_standard_output_is_no_error(home: Path, arguments: list[str]) -> None:
     command = [sys.executable, "-m", "clew.cli.main", *arguments]
