@@ -60,7 +60,9 @@ class Script:
         self.name = path.resolve().name if self._is_directory else path.stem
         self.entrypoint = given
         if not self._path.is_file():
-            raise TargetError(f"{given} has neither __main__.py nor clew.yaml, so there is nothing in it to run")
+            raise TargetError(
+                f"{given} has neither __main__.py nor clew.yaml, so there is nothing in it to run"
+            )
         try:
             self._source = self._path.read_bytes()
         except OSError as error:
