@@ -164,7 +164,7 @@ ASKING = """
     defaults: {model: openai/gpt-4o-mini}
     nodes:
       input: {type: input, schema: {n: {type: integer}}}
-      ask: {type: prompt, prompt: ask, timeout_s: 2, retry: {attempts: 2, delay_s: 0.01, max_delay_s: 0.05}}
+      ask: {type: prompt, prompt: ask, timeout_s: 6, retry: {attempts: 2, delay_s: 0.01, max_delay_s: 0.05}}
       output: {type: output}
     edges:
       e1: {from: input, to: ask, mapping: {n: n}}
