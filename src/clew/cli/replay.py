@@ -86,10 +86,10 @@ def _prepared(
     manifest = old.attributes.get("manifest")
     if not isinstance(manifest, str):
         raise UsageError(
-            f"run {old.run_id[:12]} is not one of a workflow project, so there is nothing to replay"
+            f"run {old.run_id[:16]} is not one of a workflow project, so there is nothing to replay"
         )
     if not Path(manifest).is_file():
-        raise UsageError(f"the project of run {old.run_id[:12]} is gone: there is no file {manifest}")
+        raise UsageError(f"the project of run {old.run_id[:16]} is gone: there is no file {manifest}")
     if changes and fork is None:
         raise UsageError("--set needs --fork NODE, the node to change")
     project, inputs, params = _changed(read_project(Path(manifest)), fork, changes)
@@ -131,7 +131,7 @@ def _tell(
     replayed = prepared.replay
     if replayed is None:
         return
-    note(f"{replayed.served} answers came from run {old.run_id[:12]}")
+    note(f"{replayed.served} answers came from run {old.run_id[:16]}")
     if replayed.first_difference is not None:
         note(f"the first that is not in it: {replayed.first_difference}")
     if fork is not None and not _ran(prepared, fork):
@@ -142,7 +142,7 @@ def _tell(
         )
         note(f"the outputs are {'the same' if same else 'others'}")
     if prepared.run.run_id is not None:
-        note(f"compare: clew diff {old.run_id[:12]} {prepared.run.run_id[:12]}")
+        note(f"compare: clew diff {old.run_id[:16]} {prepared.run.run_id[:16]}")
 
 
 def _ran(prepared: ProjectRun, node_id: str) -> bool:

@@ -256,6 +256,6 @@ def leave(error: Exception, *, run_id: str | None, form: str | None) -> NoReturn
         click.echo(_json({"success": False, "outputs": {}, "error": told}))
     note(str(error))
     if run_id is not None:
-        short = run_id[:12]
+        short = run_id[:16]
         note(f"see: clew show {short}; go on with: --resume {short}")
     raise SystemExit(exit_code(error))

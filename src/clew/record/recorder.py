@@ -29,6 +29,12 @@ _MOST_KINDS: Final = 64
 _FIRST_SPAN: Final = 10_000_000
 
 
+def _is_own_json(text: str) -> bool:
+    """Say whether a name is written in JSON as it is, which most are."""
+    is_plain = text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+    return is_plain and len(text) <= NAME.text_chars
+
+
 class Template(NamedTuple):
     """The parts of a node's lines that are the same for all its executions in a run, encoded once."""
 
@@ -171,6 +177,8 @@ class Recorder:
 
     def text(self, value: object, run: RecordedRun) -> str:
         """Return any value as a JSON string, secrets removed."""
+        if type(value) is str and _is_own_json(value) and not self.clean(value)[1]:
+            return f'"{value}"'
         plain = Plain(self._redactor, NAME)
         text = encode_json(plain.text(value if type(value) is str else safe_str(value))).decode()
         if plain.redacted:

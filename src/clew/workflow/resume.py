@@ -32,7 +32,7 @@ def run_to_resume(store: Store, project: Project, reference: str, *, dry_run: bo
     """
     run_id = store.resolve(_own_latest(store, project, reference))
     trace = store.trace(run_id)
-    short = run_id[:12]
+    short = run_id[:16]
     if trace.attributes.get("manifest") != str(project.place.path):
         what = f"of the project {trace.name}" if "manifest" in trace.attributes else "not one of a project"
         raise UsageError(f"--resume: run {short} is {what}, and cannot go on as {project.name}")
