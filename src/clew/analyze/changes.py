@@ -35,8 +35,9 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
 
 def measure(old: float | None, new: float | None) -> Measure:
     """Return a number of both runs with its growth."""
-    known = old is not None and new is not None and old
-    return Measure(old=old, new=new, change_ratio=(new - old) / old if known else None)  # type: ignore[operator]
+    if old is None or new is None or not old:
+        return Measure(old=old, new=new, change_ratio=None)
+    return Measure(old=old, new=new, change_ratio=(new - old) / old)
 
 
 def changes(old: Any, new: Any) -> list[Change]:

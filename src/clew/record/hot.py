@@ -60,6 +60,7 @@ def _install() -> bool:
     if _is_unwanted():
         return False
     try:
+        # The one place where methods of Python are replaced: by compiled ones that call them.
         spans.Span.__enter__, spans.Span.__exit__, span, event = _made()  # type: ignore[method-assign]
         from clew.record import _hotpath
 
@@ -72,6 +73,7 @@ def _install() -> bool:
     ) as error:  # a module of another version or for another Python must not keep anybody from running
         _obstacle = f"not usable: {error}"
         return False
+    # They imported it by name, and mypy does not count an imported name among a module's attributes.
     for module in (happening, recorders, spans, unusual):
         module.quick_fields = quick_fields  # type: ignore[attr-defined]
     return True
