@@ -121,12 +121,17 @@ class Session:
 
     def read_trace(self, run_id: str) -> ExecutionTrace:
         """Return the trace of a run of this home directory, as far as it is recorded."""
-        from clew.store.store import Store  # sqlite is not loaded by a program that only records
+        from clew.store.own import own_trace
+
+        recorder = self._recorder
+        own = None if recorder is None else own_trace(self.home, run_id, writer=recorder.writer.id)
+        if own is not None:
+            return own
+        from clew.store.store import Store  # sqlite is loaded only where it must be
 
         try:
             return Store(self.home).trace(run_id)
         except NoSuchRunError:  # the disk took nothing: what is known of it is in memory, if anywhere
-            recorder = self._recorder
             return ExecutionTrace(run_id=run_id) if recorder is None else recorder.trace_in_memory(run_id)
 
     def start_stream(
@@ -149,10 +154,12 @@ class Session:
         if self.settings.journal == "memory" and options.enabled:
             report("telemetry is read from the journal, and this one is in memory: nothing is streamed")
             return Pumps()
-        home, writer = self.home, recorder.writer.id
+        home, writer = self.home, recorder.writer
         return start_pumps(
             options,
-            new_source=lambda: JournalFollower(home, runs={run_id}, own_writer=writer),
+            new_source=lambda: JournalFollower(
+                home, runs={run_id}, own_writer=writer.id, own_place=writer.place
+            ),
             report=report,
         )
 

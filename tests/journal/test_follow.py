@@ -300,3 +300,44 @@ def test_processes_that_write_at_once_are_followed_to_their_last_line(home: Path
     for line in map(json.loads, got):
         by_writer.setdefault(line["writer"], []).append(line["seq"])
     assert [seqs == list(range(1, 4003)) for seqs in by_writer.values()] == [True] * 3
+
+
+def test_a_glance_gives_what_its_own_writer_wrote_across_segments(home: Path) -> None:
+    mine = new_writer(home, 1, segment_bytes=20_000)
+    follower = JournalFollower(home, runs=[RUN], own_writer=mine.id, own_place=mine.place)
+    sent, got = [], []
+    for _ in range(400):
+        sent += put(mine, 2)
+        got += follower.glance()
+        got += follower.glance()
+    assert mine.number > 3
+    got += drain(follower)
+    assert got == sent
+
+
+def test_a_glance_looks_at_no_file_where_only_its_own_writer_writes_and_wrote_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = new_writer(home, 1)
+    put(mine, 1)
+    follower = JournalFollower(home, runs=[RUN], own_writer=mine.id, own_place=mine.place)
+    drain(follower)
+    follower.glance()
+    monkeypatch.setattr(os, "pread", None)  # any use raises
+    monkeypatch.setattr(os, "stat", None)
+    assert follower.glance() == []
+    monkeypatch.undo()
+    sent = put(mine, 1)
+    assert follower.glance() == sent
+
+
+def test_a_glance_reads_on_where_others_write_too_and_a_poll_misses_nobody(home: Path) -> None:
+    mine, other = new_writer(home, 1), new_writer(home, 2)
+    put(mine, 1)
+    follower = JournalFollower(home, runs=[RUN], own_writer=mine.id, own_place=mine.place)
+    drain(follower)
+    follower.glance()
+    first = put(other, 1)
+    assert drain(follower) == first
+    second = put(other, 1)
+    assert follower.glance() == second

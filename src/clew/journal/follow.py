@@ -13,12 +13,14 @@ from clew.journal.reader import SegmentReader, read_header, read_seal
 from clew.journal.ring import run_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 _TICK_NS: Final = 50_000_000
 _MOST_BYTES: Final = 4 * 1024 * 1024
 _LOOK_NS: Final = 40_000_000
 """How often to look for new segments: often enough for an event in one to be seen within 100 ms."""
+_OTHERS_NS: Final = 200_000_000
+"""The same for one that follows its own writer: beside a busy program each look costs a wait for its lock."""
 _FOLDERS_NS: Final = 1_000_000_000
 """How often to look into the date folders unasked: for segments that were deleted, or copied from elsewhere."""
 _ABOVE: Final = (b'"root_run_id":"', b'"parent_run_id":"')
@@ -37,6 +39,7 @@ class JournalFollower:
         *,
         runs: Collection[str] | None = None,
         own_writer: str | None = None,
+        own_place: Callable[[], object] | None = None,
         from_start: bool = False,
     ) -> None:
         """Follow `home`.
@@ -45,11 +48,15 @@ class JournalFollower:
             home: the Clew home directory; it need not exist yet.
             runs: ids of the runs to follow; None for all.
             own_writer: a writer whose every event is wanted, so that its lines need not be looked at.
+            own_place: returns what changes once more can be read of that writer, and None where it cannot say.
             from_start: whether what is in the journal already is wanted too.
         """
         self._home = home
         self._runs = None if runs is None else set(runs)
         self._own = own_writer
+        self._own_place = own_place
+        self._place: object = None
+        self._look_ns = _LOOK_NS if own_place is None else _OTHERS_NS
         self._readers: dict[str, SegmentReader] = {}
         self._known: set[str] = set()
         self._own_paths: set[str] = set()
@@ -73,10 +80,18 @@ class JournalFollower:
         if looks:
             self._discover()
         lines = self._read_on()
-        if not lines and not looks:
-            self._discover()
+        if not lines and not looks and self._discover():
             lines = self._read_on()
         return lines
+
+    def glance(self) -> list[bytes]:
+        """Like `poll`, and without any system call where only the own writer writes, and wrote nothing since."""
+        place = None if self._own_place is None else self._own_place()
+        alone = place is not None and self._readers.keys() <= self._own_paths
+        if alone and place == self._place and monotonic_ns() < self._next_look_ns:
+            return []
+        self._place = place
+        return self.poll()
 
     def _read_on(self) -> list[bytes]:
         lines: list[bytes] = []
@@ -122,17 +137,20 @@ class JournalFollower:
                 wanted.append(line)
         return wanted
 
-    def _discover(self) -> None:
-        """Find new segments. Who begins one touches the journal's folder, so mostly one look is enough."""
+    def _discover(self) -> bool:
+        """Find new segments, and say whether there are any. Who begins one touches the journal's folder, so mostly
+        one look is enough.
+        """
         now_ns = monotonic_ns()
-        self._next_look_ns = now_ns + _LOOK_NS
+        self._next_look_ns = now_ns + self._look_ns
         changed_ns = _mtime_ns(self._journal)
         if changed_ns == self._journal_ns and now_ns < self._next_folders_ns:
-            return
+            return False
         self._journal_ns = _settled(changed_ns)
         self._next_folders_ns = now_ns + _FOLDERS_NS
         for found in date_folders(self._home):
             self._folders.setdefault(str(found), -1)
+        found_one = False
         for folder, seen_ns in self._folders.items():
             changed_ns = _mtime_ns(folder)
             if changed_ns == seen_ns:
@@ -148,6 +166,8 @@ class JournalFollower:
                     if name is not None and name[0] == self._own:
                         self._own_paths.add(entry.path)
                     self._readers[entry.path] = SegmentReader(Path(entry.path), keep_open=True)
+                    found_one = True
+        return found_one
 
     def _skip_what_is_there(self) -> None:
         self._discover()

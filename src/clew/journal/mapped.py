@@ -96,6 +96,13 @@ class MappedSegment:
         self._map.close()
         os.close(self._fd)
 
+    def used(self) -> int | None:
+        """Return how many bytes are appended, or more while the window moves; None once it takes no more."""
+        try:
+            return self._base + self._map.tell()
+        except ValueError:
+            return None
+
     def unlinked(self) -> bool:
         """Say whether somebody deleted the file."""
         return os.fstat(self._fd).st_nlink == 0

@@ -81,6 +81,10 @@ class MemoryRing:
         self._closed = True
         self.take()
 
+    def used(self) -> int | None:
+        """Return None: nobody follows what is in memory."""
+        return None
+
     def unlinked(self) -> bool:
         """Say no: there is no file to delete."""
         return False

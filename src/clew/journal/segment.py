@@ -50,6 +50,10 @@ class Segment(Protocol):
         """Let go without touching the file."""
         ...
 
+    def used(self) -> int | None:
+        """Return a number that changes once a line can be read; None where that cannot be said without a look."""
+        ...
+
     def unlinked(self) -> bool:
         """Say whether somebody deleted the file."""
         ...

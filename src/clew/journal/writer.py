@@ -119,9 +119,14 @@ class JournalWriter:
             self._lock.release()
 
     def lines(self) -> list[bytes]:
-        """Return the lines that are in memory, and one for each run of which some were given up."""
+        """Return the lines in memory, and one for each run of which some were given up."""
         lost = [self._lost_line(run, n, _RING_FULL, numbered=False) for run, n in self._ring.lost().items()]
         return [*self._ring.lines(), *lost]
+
+    def place(self) -> tuple[int, int] | None:
+        """Return what changes once more can be read of this writer's segments; None where only a look can tell."""
+        used = None if (segment := self._segment) is None else segment.used()
+        return None if used is None else (self.number, used)
 
     def check(self) -> None:
         """Write the segment anew if somebody deleted it. Never raises."""

@@ -84,6 +84,10 @@ class WrittenSegment:
         fd, self._fd = self._fd, -1
         os.close(fd)
 
+    def used(self) -> int | None:
+        """Return None: the size is known before the line can be read."""
+        return None
+
     def unlinked(self) -> bool:
         """Say whether somebody deleted the file."""
         return os.fstat(self._fd).st_nlink == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,15 @@ class Source(Protocol):
         Each is an event in the public form. Empty where there is nothing new. Bounded in size, so that a
         reader that was away for long catches up in steps. Never raises for what the files contain.
         """
+        ...
+
+
+@runtime_checkable
+class GlancingSource(Source, Protocol):
+    """A source that can be asked often at little cost."""
+
+    def glance(self) -> list[bytes]:
+        """Like `poll`, but what is costly to find may wait a few calls; `poll` gives it at once."""
         ...
 
 

@@ -53,7 +53,6 @@ _HEAD: Final = re.compile(
 _TIME: Final = slice(14, 41)
 _KEY: Final = slice(41, None)
 """Of a head: what follows the timestamp."""
-_RUN: Final = b'","run_id":"'
 _SPAN: Final = b'"span_id":"'
 _SPAN_LENGTH: Final = len(_SPAN)
 _MOST_KEYS: Final = 4096
@@ -215,31 +214,6 @@ class Scan:
         elif event.event in RUN_EVENTS:
             part.boundaries.append(_reduced(event))
         return number
-
-
-class RunFilter:
-    """Finds the lines of one run among others."""
-
-    def __init__(self, run_id: str) -> None:
-        self._run_id = run_id
-        self._mine = b'","run_id":%b,' % msgspec.json.encode(run_id)
-
-    def __call__(self, lines: Sequence[bytes]) -> list[bytes]:
-        """Return those lines that are events of the run."""
-        mine, found = self._mine, []
-        for line in lines:
-            if line.startswith(mine, 41):
-                found.append(line)
-            elif not _names_another_run(line):
-                event = decode_event(line)
-                if event is not None and event.run_id == self._run_id:
-                    found.append(line)
-        return found
-
-
-def _names_another_run(line: bytes) -> bool:
-    """Say whether a line that is not of the run has the form that Clew writes, so that this is certain."""
-    return line.startswith(_RUN, 41) and b"\\" not in line[53 : line.find(b'"', 53)]
 
 
 def _match_spans(part: Part, started: list[bytes], ended: list[bytes]) -> None:

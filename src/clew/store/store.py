@@ -20,7 +20,7 @@ from clew.model.fold import Fold
 from clew.model.trace import ExecutionTrace
 from clew.store.index import Index
 from clew.store.references import resolve
-from clew.store.scan import RunFilter
+from clew.store.run_filter import RunFilter
 from clew.store.spending import spending
 
 if TYPE_CHECKING:

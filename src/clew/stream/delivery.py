@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from clew.errors import SinkError
-from clew.model.ports import Sink, Source
+from clew.model.ports import GlancingSource, Sink, Source
 from clew.stream.filters import EventFilter
 from clew.stream.report import Report, tell
 
-LONGEST_IDLE: Final = 3
-"""Intervals that a pump sleeps at most: an event must be seen within 100 ms of the longest silence."""
+LONGEST_PAUSE: Final = 4
+"""Intervals that a pump sleeps at most, where it finds few lines or none: an event must be seen within 100 ms of the
+longest silence, and waking beside a busy program costs as much as a hundred lines."""
 FIRST_RETRY_S: Final = 0.05
 LAST_RETRY_S: Final = 5.0
 FEW_LINES: Final = 32
-"""Lines in one poll that are no reason to look more often: waking up costs as much as a hundred of them."""
-FEW_INTERVALS: Final = 2
-"""Intervals that a pump sleeps at most where it finds few lines."""
+"""Lines in one interval that are no reason to look more often."""
 LARGE_BATCH: Final = 512
 """Lines in one poll that mean that the reader is behind, and should not wait before it reads on."""
 
@@ -67,6 +66,7 @@ class Delivery:
         self.failed = 0
         """Attempts that failed, whatever was raised."""
         self._source = source
+        self._glance = source.glance if isinstance(source, GlancingSource) else source.poll
         self._sink = sink
         self._ending = sink if isinstance(sink, EndingSink) else None
         self._filter = event_filter
@@ -86,12 +86,15 @@ class Delivery:
         """Lines known to have passed the filter and not to have reached the sink's other end."""
         return self._dropped + len(self._in_hand) + self._left_in_source
 
-    def advance(self) -> Round:
-        """Offer the lines in hand again, or else the next lines of the source. Never raises."""
+    def advance(self, *, glance: bool = False) -> Round:
+        """Offer the lines in hand again, or else the next lines of the source. Never raises.
+
+        glance: what is costly to find may wait.
+        """
         taken = 0
         try:
             if not self._in_hand:
-                self._in_hand = self._source.poll()
+                self._in_hand = self._glance() if glance else self._source.poll()
                 taken = len(self._in_hand)
                 self._in_hand = self._filter.select(self._in_hand)
             if self._in_hand:
@@ -162,8 +165,8 @@ class Pace:
             return pause_s
         self._retry_s = FIRST_RETRY_S
         # Where little happens, looking less often is what keeps the stream from being noticed.
-        intervals = 1 if done.taken > FEW_LINES else FEW_INTERVALS if done.taken else LONGEST_IDLE
-        self._idle_s = min(1.5 * self._idle_s, intervals * self._poll_s)
+        many = done.taken * self._poll_s > FEW_LINES * self._idle_s
+        self._idle_s = self._poll_s if many else min(1.5 * self._idle_s, LONGEST_PAUSE * self._poll_s)
         if done.taken >= LARGE_BATCH:
             return 0.0
         return max(self._idle_s - elapsed_s, 0.0 if done.taken else self._poll_s / 4)

@@ -15,7 +15,7 @@ from clew.stream.formats import Encode, encode_jsonl
 from clew.stream.report import Report, tell
 from clew.stream.rotation import may_rotate, rotate
 
-CHECK_S: Final = 0.25
+CHECK_S: Final = 1.0
 """How often to see whether the file was moved or removed. Not at every batch: under load each system call costs
 a wait for the interpreter's lock, and with it the time until an event is visible."""
 

@@ -119,7 +119,7 @@ class Pump:
         pace = Pace(self._poll_s)
         while not self._closing.is_set():
             began_s = time.monotonic()
-            done = self._delivery.advance()
+            done = self._delivery.advance(glance=True)
             pause_s = pace.after(done, elapsed_s=time.monotonic() - began_s)
             if pause_s > 0:
                 self._until_closing.acquire(timeout=pause_s)

@@ -88,6 +88,19 @@ class SegmentContract:
             assert path is None or path.read_bytes().rstrip(b"\0") == written
         segment.close()
 
+    def test_what_tells_that_more_can_be_read_changes_with_each_line_or_is_not_known(
+        self, tmp_path: Path
+    ) -> None:
+        segment, _ = self.new_segment(tmp_path)
+        seen = {segment.used()}
+        for n in range(400):
+            append(segment, contract_line(n) + b"\n")
+            used = segment.used()
+            assert used is None or used not in seen
+            seen.add(used)
+        segment.close()
+        assert segment.used() is None
+
     def test_the_last_line_comes_last_needs_no_room_and_ends_the_file(self, tmp_path: Path) -> None:
         segment, path = self.new_segment(tmp_path)
         first, last = contract_line(1) + b"\n", contract_line(2, size_bytes=500) + b"\n"
