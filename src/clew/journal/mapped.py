@@ -31,7 +31,7 @@ _UNSAFE: Final = ("nfs", "btrfs", "zfs", "cifs", "smb", "9p", "fuse", "ceph", "l
 _GIL: Final = getattr(sys, "_is_gil_enabled", lambda: True)()
 _FLAGS: Final = getattr(mmap, "MAP_SHARED", 1)
 _ZEROS: Final = bytes(64 * 1024)
-_ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
+_ESCAPED: Final = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 class MappedSegment:
@@ -146,24 +146,14 @@ class MappedSegment:
         return window, base
 
 
-def can_map(fd: int, path: Path) -> bool:
-    """Say whether the file system of an empty file can reserve blocks and map them.
+def can_map(path: Path) -> bool:
+    """Say whether the file system of a file may be able to reserve blocks and map them: one that does not, fails.
 
     Network and copy-on-write file systems cannot promise that a mapped write will find a block.
     """
     # Strictly, for else it swallows the `TimeoutError` of a signal handler.
     kind = file_system(path.parent.resolve(strict=True))
-    if not hasattr(os, "posix_fallocate") or (kind is not None and kind.startswith(_UNSAFE)):
-        return False
-    try:
-        _reserve(fd, 0, _PAGE)
-        with mmap.mmap(fd, _PAGE, flags=_FLAGS) as window:
-            window.write(b"\n")
-        os.ftruncate(fd, 0)
-    except (OSError, ValueError) as error:
-        let_through(error)
-        return False
-    return True
+    return hasattr(os, "posix_fallocate") and (kind is None or not kind.startswith(_UNSAFE))
 
 
 def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str | None:
@@ -176,13 +166,16 @@ def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str 
     except OSError as error:
         let_through(error)
         return None
-    best, kind = -1, None
+    best, kind = 0, None
+    inside = os.fsencode(path) + b"/"
     for line in table.splitlines():
-        fields = line.split(b" ")
-        with Tolerate(ValueError, IndexError):  # a line of another form
-            point = Path(os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), fields[4])))
-            if len(point.parts) >= best and path.is_relative_to(point):
-                best, kind = len(point.parts), os.fsdecode(fields[fields.index(b"-") + 1])
+        head, _, tail = line.partition(b" - ")
+        fields = head.split(b" ", 5)
+        if len(fields) < 5 or not tail:
+            continue  # a line of another form
+        point = _ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), fields[4]).rstrip(b"/") + b"/"
+        if len(point) >= best and inside.startswith(point):
+            best, kind = len(point), os.fsdecode(tail.partition(b" ")[0])
     return kind
 
 

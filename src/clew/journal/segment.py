@@ -121,7 +121,7 @@ def _of_kind(fd: int, path: Path, mode: str) -> Segment:
             raise JournalError(
                 f"{path.parent} cannot be mapped ({reason}); set CLEW_JOURNAL=written or auto"
             ) from error
-    if mode == "auto" and can_map(fd, path):
+    if mode == "auto" and can_map(path):
         with Tolerate(OSError, ValueError):
             return MappedSegment(fd)
     os.ftruncate(fd, 0)  # of what was reserved in the attempt

@@ -11,14 +11,14 @@ from clew.model.ports import GlancingSource, Sink, Source
 from clew.stream.filters import EventFilter
 from clew.stream.report import Report, tell
 
-LONGEST_PAUSE: Final = 4
+LONGEST_PAUSE: Final = 2
 """Intervals that a pump sleeps at most, where it finds few lines or none: an event must be seen within 100 ms of the
 longest silence, and waking beside a busy program costs as much as a hundred lines."""
 FIRST_RETRY_S: Final = 0.05
 LAST_RETRY_S: Final = 5.0
-FEW_LINES: Final = 32
+FEW_LINES: Final = 64
 """Lines in one interval that are no reason to look more often."""
-LARGE_BATCH: Final = 512
+LARGE_BATCH: Final = 4096
 """Lines in one poll that mean that the reader is behind, and should not wait before it reads on."""
 
 

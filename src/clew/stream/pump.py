@@ -14,7 +14,8 @@ from clew.stream.delivery import FIRST_RETRY_S, Delivery, Pace
 from clew.stream.filters import EventFilter
 from clew.stream.report import Report, tell
 
-POLL_S: Final = 0.02
+POLL_S: Final = 0.04
+"""At 20,000 events a second each of them is then seen well within 100 ms, and the program is seldom interrupted."""
 CLOSING_ATTEMPTS: Final = 3
 """A full disk does not become free while a program ends; its exit should not wait to see."""
 _COUNTING_SHARE: Final = 0.9
