@@ -12,6 +12,8 @@ import pytest
 
 from clew.errors import JournalError
 from clew.journal.mapped import MappedSegment, can_map, file_system
+from clew.journal.marks import looks_sealed
+from clew.journal.reader import read_seal
 from clew.journal.segment import create_segment
 from clew.journal.written import WrittenSegment
 from tests.journal.segments import event, new_writer
@@ -207,3 +209,23 @@ def test_a_kind_that_does_not_exist_is_told_and_changes_nothing(tmp_path: Path) 
     ):
         run_program(PROGRAM, CLEW_JOURNAL="paper")
     assert len(lines_in(Path(os.environ["CLEW_HOME"]))) == 5
+
+
+@pytest.mark.parametrize("mode", ["mapped", "written"])
+def test_a_growing_segment_is_whole_pages_long_and_a_sealed_one_never_is(tmp_path: Path, mode: str) -> None:
+    """Whatever length the lines give it: one of them would end just at a page without the seal's blank."""
+    blanks = 0
+    for filler in range(4000, 4080):
+        path = tmp_path / f"{filler}"
+        segment = create_segment(path, mode, first_line=HEADER)
+        assert not looks_sealed(path.stat().st_size)
+        segment.write(b"x" * filler + b"\n")
+        segment.grow(1)
+        assert not looks_sealed(path.stat().st_size)
+        seal = b'{"clew":"seal","writer":"w","last_seq":7}\n'
+        end = segment.close(seal)
+        assert looks_sealed(end)
+        assert path.stat().st_size == end
+        assert read_seal(path) is not None
+        blanks += path.read_bytes().endswith(b" \n")
+    assert blanks == 1

@@ -8,6 +8,7 @@ from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final
 
 from clew.journal.layout import date_folders, journal_folder, segment_name, segments_in
+from clew.journal.marks import looks_sealed
 from clew.journal.process import is_alive
 from clew.journal.reader import SegmentReader, read_header, read_seal
 from clew.journal.ring import run_of
@@ -66,8 +67,10 @@ class JournalFollower:
         self._folders: dict[str, int] = {}  # texts: a Path would be made anew for every look
         self._journal_ns = -1
         self._next_look_ns = self._next_folders_ns = 0
+        self._leaves_out_sealed = not from_start
         if not from_start:
             self._skip_what_is_there()
+            self._leaves_out_sealed = False
 
     def poll(self) -> list[bytes]:
         """Return lines that are new since the last call: whole, in the order of each segment.
@@ -162,6 +165,8 @@ class JournalFollower:
             for entry in segments_in(Path(folder)):
                 if entry.path not in self._known:
                     self._known.add(entry.path)
+                    if self._leaves_out_sealed and _looks_sealed(entry):
+                        continue
                     name = segment_name(entry.name)
                     if name is not None and name[0] == self._own:
                         self._own_paths.add(entry.path)
@@ -188,6 +193,13 @@ def _runs_above(line: bytes) -> set[str]:
     """Return the runs that the beginning of a run names as those that it is nested in."""
     places = [(line.find(key), len(key)) for key in _ABOVE]
     return {line[at + size : at + size + 32].decode("ascii", "replace") for at, size in places if at >= 0}
+
+
+def _looks_sealed(entry: os.DirEntry[str]) -> bool:
+    try:
+        return looks_sealed(entry.stat().st_size)
+    except OSError:
+        return False
 
 
 def _empty(path: Path) -> bool:

@@ -19,6 +19,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from clew.journal.marks import as_end
 from clew.journal.signals import Tolerate, let_through
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _PAGE: Final = mmap.ALLOCATIONGRANULARITY
 FIRST_WINDOW_BYTES: Final = 16 * 1024
 LARGEST_WINDOW_BYTES: Final = 256 * 1024
+_GROWTH: Final = 4
+"""How many times larger the next window is: each change costs as much as a hundred lines."""
 _UNSAFE: Final = ("nfs", "btrfs", "zfs", "cifs", "smb", "9p", "fuse", "ceph", "lustre", "gluster", "afs")
 _GIL: Final = getattr(sys, "_is_gil_enabled", lambda: True)()
 _FLAGS: Final = getattr(mmap, "MAP_SHARED", 1)
@@ -57,7 +60,7 @@ class MappedSegment:
         Raises: OSError where no blocks can be reserved; the segment then takes no more lines.
         """
         end = self._fill()
-        self._window_bytes = min(self._window_bytes * 2, LARGEST_WINDOW_BYTES)
+        self._window_bytes = min(self._window_bytes * _GROWTH, LARGEST_WINDOW_BYTES)
         old = self._map
         self._map, self._base = self._open_window(end, needed_bytes)
         self.write = self._appender()
@@ -83,6 +86,7 @@ class MappedSegment:
         self._map.close()
         try:
             if last_line:
+                last_line = as_end(last_line, end)
                 with Tolerate(OSError):
                     whole = os.pwrite(self._fd, last_line, end) == len(last_line)
                     end += len(last_line) if whole else 0

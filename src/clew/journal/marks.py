@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from clew.journal.process import Process
+
+PAGE_BYTES: Final = 4096
+"""A segment that is being written is a whole number of pages long; a sealed one never is. So one look at a folder
+tells which segments are done, without opening thousands of them."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +52,16 @@ def encode_mark(mark: Header | Seal) -> bytes:
     """Return the line of a header or seal, newline included. The field `clew` comes first."""
     fields = {"clew": mark.clew, **msgspec.structs.asdict(mark)}
     return msgspec.json.encode(fields) + b"\n"
+
+
+def as_end(seal: bytes, offset: int) -> bytes:
+    """Return the line of a seal so that a segment that ends with it is no whole number of pages long."""
+    return seal if (offset + len(seal)) % PAGE_BYTES else seal[:-1] + b" \n"
+
+
+def looks_sealed(size_bytes: int) -> bool:
+    """Say whether a segment of that size is done. A foreign file may look so too."""
+    return size_bytes % PAGE_BYTES != 0
 
 
 def decode_header(line: bytes) -> Header | None:

@@ -7,6 +7,9 @@ import os
 import threading
 from typing import Final
 
+from clew.journal.marks import PAGE_BYTES, as_end
+from clew.journal.signals import Tolerate
+
 ROOM_BYTES: Final = 64 * 1024
 """After so much a writer must ask for room, as a mapped segment's must when its window is full: it then sees that
 the file was deleted, or is large enough."""
@@ -20,9 +23,10 @@ class WrittenSegment:
         self._fd = fd
         self._closed = False
         self._size = size
-        self._room = size + ROOM_BYTES
+        self._room = size
         # `os.write` lets other threads run, and a signal handler may record in the middle of it.
         self._lock = threading.RLock()
+        self.grow(0)
 
     def write(self, line: bytes) -> int:
         """Append a line.
@@ -58,7 +62,10 @@ class WrittenSegment:
     def grow(self, needed_bytes: int) -> int:
         """Make room for a line of that length, and return the bytes used so far."""
         used = self._size
-        self._room = used + max(needed_bytes, ROOM_BYTES)
+        wanted = used + max(needed_bytes, ROOM_BYTES)
+        self._room = wanted + -wanted % PAGE_BYTES
+        with Tolerate(OSError):  # it only looks sealed then, to who begins to follow it
+            os.ftruncate(self._fd, self._room)
         return used
 
     def use_spare(self) -> None:
@@ -70,8 +77,10 @@ class WrittenSegment:
             if self._fd >= 0:
                 try:
                     if last_line and not self._closed:
+                        last_line = as_end(last_line, self._size)
                         self._room = self._size + len(last_line)
                         self.write(last_line)
+                    os.ftruncate(self._fd, self._size)
                 finally:
                     self._closed = True
                     fd, self._fd = self._fd, -1

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 from typing import Final
 
 from clew.journal.layout import date_folders, segment_name, segments_in
-from clew.journal.reader import SegmentReader, read_header, read_seal
+from clew.journal.marks import looks_sealed
+from clew.journal.reader import SegmentReader, read_header
 from clew.model.fold import Fold
 from clew.model.trace import ExecutionTrace
 from clew.store.run_filter import RunFilter
 
-_MOST_OTHERS: Final = 100
-"""Segments of other writers to look at; beyond that the index is quicker."""
 _BEGINS: Final = b'"event":"workflow_started"'
 
 
@@ -25,11 +25,7 @@ def own_trace(home: Path, run_id: str, *, writer: str) -> ExecutionTrace | None:
     """
     own, others = _segments(home, writer)
     header = read_header(own[0]) if own else None
-    if (
-        header is None
-        or len(others) > _MOST_OTHERS
-        or not all(_was_sealed(path, header.wall_ns) for path in others)
-    ):
+    if header is None or not all(_was_sealed(entry, header.wall_ns) for entry in others):
         return None
     fold, of_run = Fold(run_id), RunFilter(run_id)
     collecting = gc.isenabled()
@@ -48,23 +44,24 @@ def own_trace(home: Path, run_id: str, *, writer: str) -> ExecutionTrace | None:
             gc.enable()
 
 
-def _segments(home: Path, writer: str) -> tuple[list[Path], list[Path]]:
+def _segments(home: Path, writer: str) -> tuple[list[Path], list[os.DirEntry[str]]]:
     """Return the segments of the writer, in order, and those of all others."""
     own: list[tuple[int, Path]] = []
-    others: list[Path] = []
+    others: list[os.DirEntry[str]] = []
     for folder in date_folders(home):
         for entry in segments_in(folder):
             name = segment_name(entry.name)
             if name is not None and name[0] == writer:
                 own.append((name[1], Path(entry.path)))
             else:
-                others.append(Path(entry.path))
+                others.append(entry)
     return [path for _, path in sorted(own)], others
 
 
-def _was_sealed(path: Path, before_ns: int) -> bool:
+def _was_sealed(entry: os.DirEntry[str], before_ns: int) -> bool:
     """Whether a segment took its last line before that time."""
     try:
-        return path.stat().st_mtime_ns < before_ns and read_seal(path) is not None
+        stat = entry.stat()
     except OSError:
         return False
+    return stat.st_mtime_ns < before_ns and looks_sealed(stat.st_size)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clew.journal.layout import journal_folder
-from clew.journal.marks import Seal, encode_mark
+from clew.journal.marks import Seal, as_end, encode_mark
 from clew.journal.reader import read_header, read_seal
 from clew.journal.tail import find_end
 from clew.model.events import encode_event
@@ -105,6 +105,7 @@ def _close(home: Path, row: SegmentRow, last_words: bytes, interrupted: list[str
             if read_header(path) != row.state.header or read_seal(path) is not None:
                 return None  # it is another file by now
             end = find_end(fd)
+            last_words = as_end(last_words, end.offset)
             # First write, where blocks are reserved already, then cut: a full disk is no obstacle then.
             os.lseek(fd, end.offset, os.SEEK_SET)  # last words that a seal stands for already are none
             if os.write(fd, last_words) != len(last_words):
