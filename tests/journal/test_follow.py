@@ -306,7 +306,7 @@ def test_a_glance_gives_what_its_own_writer_wrote_across_segments(home: Path) ->
     mine = new_writer(home, 1, segment_bytes=20_000)
     follower = JournalFollower(home, runs=[RUN], own_writer=mine.id, own_place=mine.place)
     sent, got = [], []
-    for _ in range(400):
+    for _ in range(2000):
         sent += put(mine, 2)
         got += follower.glance()
         got += follower.glance()
