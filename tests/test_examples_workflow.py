@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,30 @@ def test_the_nightly_job_tries_again_sets_aside_and_reports(tmp_path: Path) -> N
     trace = store.trace(next(row for row in store.runs() if row.depth == 0).run_id)
     rain = [(node.attempt, node.status) for node in trace.nodes if node.node_id == "fetch_rain"]
     assert rain == [(1, "failed"), (2, "failed"), (3, "completed")]
+
+
+@pytest.mark.needs_extra("mcp")
+def test_a_replay_starts_no_server_to_ask_again_what_it_offers(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(EXAMPLES / "research-agent", project)
+    question = json.dumps({"question": "How much longer is the Rhine than the Elbe?"})
+    first = clew("run", project, "-i", question, "-o", "json")
+    started = tmp_path / "started"
+    (project / "library_server.py").write_text(f"open({str(started)!r}, 'w')\n")
+    for offline in ([], ["--offline"]):
+        again = clew("replay", "latest", *offline, "-o", "json")
+        assert again.returncode == 0, again.stderr
+        assert json.loads(again.stdout)["outputs"] == json.loads(first.stdout)["outputs"]
+    assert not started.exists()
+
+
+@pytest.mark.needs_extra("mcp")
+def test_where_the_tools_have_changed_the_replay_says_what_is_not_in_the_log(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(EXAMPLES / "research-agent", project)
+    clew("run", project, "-i", json.dumps({"question": "How long is the Rhine?"}))
+    manifest = project / "clew.yaml"
+    manifest.write_text(manifest.read_text().replace("library:", "books:").replace("library.", "books."))
+    again = clew("replay", "latest", "--offline")
+    assert again.returncode == 1
+    assert "what MCP server books offers is not in the recorded run" in again.stderr

@@ -158,12 +158,14 @@ async def ask_agent(execution: Executing, node: AgentNode, inputs: dict[str, Any
 
     prompt = execution.project.prompts[node.prompt]
     request = first_request(execution, node, inputs)
+    services = execution.services
+    around = services.around_toolbox
     result = await run_agent(
         request,
         model=Asking(execution, node),
-        toolbox=execution.toolbox,
+        toolbox=execution.toolbox if around is None else around(node.id, execution.toolbox),
         node=_with_own_python(node),
-        call_tool=execution.services.around_tool,
+        call_tool=services.around_tool,
         observer=_Observer(),
         read=_reader(prompt) if prompt.format == "json" else None,
         iteration=execution.iteration,

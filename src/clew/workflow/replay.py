@@ -14,8 +14,10 @@ from clew.model.events import Event
 from clew.model.records import NodeExecution
 from clew.model.trace import ExecutionTrace
 from clew.workflow.asking import ANSWERED, request_hash
-from clew.workflow.chat import CallPlace, ChatAnswer, ChatModel, ChatRequest
+from clew.workflow.chat import CallPlace, ChatAnswer, ChatModel, ChatRequest, ToolSpec
+from clew.workflow.replayed_tools import ReplayedTools
 from clew.workflow.services import ToolCallFunction
+from clew.workflow.tools.toolbox import Toolbox
 
 _canonical = msgspec.json.Encoder(order="deterministic", enc_hook=str)
 
@@ -33,6 +35,7 @@ class Replay:
         self._live = live
         self._answers: dict[str, deque[ChatAnswer]] = {}
         self._tools: dict[str, deque[tuple[Any, str | None]]] = {}
+        self._offers: dict[str, list[ToolSpec]] = {}
         self.first_difference: str | None = None
         """Where the replay left the old run, in words; None as long as it did not."""
         self.served = 0
@@ -51,7 +54,7 @@ class Replay:
                 continue
             for event in node.events:
                 if event.event == ANSWERED:
-                    self._learn_answer(event)
+                    self._learn_answer(event, node.node_id)
                 elif event.event == "agent_tool_called":
                     data = self._data(event)
                     self._remember(
@@ -90,6 +93,10 @@ class Replay:
         self._leave(f"tool {name}")
         return await really(name, arguments)
 
+    def around_toolbox(self, node_id: str, toolbox: Toolbox) -> ReplayedTools:
+        """Return the tools of an agent, as it was offered them."""
+        return ReplayedTools(toolbox, self._offers.get(node_id, []), leave=self._leave)
+
     async def close(self) -> None:
         """Close what answers for real."""
         if self._live is not None:
@@ -103,8 +110,9 @@ class Replay:
                 f"{what} is not in the recorded run: something that led to it has changed since"
             )
 
-    def _learn_answer(self, event: Event) -> None:
+    def _learn_answer(self, event: Event, node_id: str) -> None:
         data = self._data(event)
+        self._offers.setdefault(node_id, msgspec.convert(data["request"], ChatRequest).tools)
         answer = msgspec.convert(data["answer"], ChatAnswer)
         self._answers.setdefault(data["request_hash"], deque()).append(answer)
 

@@ -127,10 +127,10 @@ class ProjectRun:
             await self._signals.wait(options.wait_for, timeout_s=options.wait_timeout_s)
         live = surroundings.models(self._project)
         models: ChatModel = live
-        around_tool = None
+        around_tool = around_toolbox = None
         if options.replay is not None:
             models = self.replay = self._make_replay(options.replay, None if options.offline else live)
-            around_tool = self.replay.around_tool
+            around_tool, around_toolbox = self.replay.around_tool, self.replay.around_toolbox
         elif options.resume is not None:
             paid = self._make_replay(options.resume, live, only_interrupted=True)
             models, around_tool = paid, paid.around_tool
@@ -142,6 +142,7 @@ class ProjectRun:
             recorder=surroundings.recorder,
             earlier=self._earlier if options.resume is not None else None,
             around_tool=around_tool,
+            around_toolbox=around_toolbox,
             signals=self._signals,
             spawn=surroundings.spawn,
             dry_run=options.dry_run,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clew.record.recorder import Recorder
 from clew.record.run import NoopRun, Run
@@ -15,6 +15,9 @@ from clew.workflow.plan import Plan
 from clew.workflow.project import Project
 from clew.workflow.signals import Signals
 from clew.workflow.tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from clew.workflow.agent_loop import ToolSource  # only agents need it
 
 MOST_DEPTH = 32
 """Workflows in workflows: a `self` that never ends stops here."""
@@ -67,6 +70,8 @@ class Services:
     earlier: Earlier | None = None
     around_tool: Callable[[str, dict[str, Any], ToolCallFunction], Awaitable[Any]] | None = None
     """Called instead of a tool, with the tool: a replay answers from the log."""
+    around_toolbox: Callable[[str, Toolbox], ToolSource] | None = None
+    """Called with the id of an agent's node and its tools: a replay knows what it was offered."""
     signals: Signals | None = None
     """Where workflows tell each other how they stand."""
     spawn: Callable[[Path, dict[str, Any], bool], int] | None = None

@@ -53,6 +53,10 @@ class Toolbox:
             tool = self._tools[name] = self._open(self._node(name))
         return tool
 
+    def has(self, name: str) -> bool:
+        """Whether the project has a tool of that name."""
+        return name in self._nodes
+
     async def offered(self, allowed: Iterable[str], servers: Iterable[McpServer] = ()) -> dict[str, Tool]:
         """Return the tools that an agent may call, by the names that its model is told.
 
@@ -66,7 +70,7 @@ class Toolbox:
         by_name = {server.name: server for server in servers}
         found: dict[str, Tool] = {}
         for name in allowed:
-            server_name, tool_name = _split(name)
+            server_name, tool_name = server_and_tool(name)
             if name in self._nodes:
                 tool = self.get(name)
                 if isinstance(tool, PythonTool):
@@ -166,7 +170,7 @@ def as_offered(name: str, tool: Tool) -> ToolSpec:
     return msgspec.structs.replace(tool.spec, name=name)
 
 
-def _split(name: str) -> tuple[str, str]:
+def server_and_tool(name: str) -> tuple[str, str]:
     """Return server and tool of `server.tool`, or of the way in which the original's agents name them."""
     if name.startswith("mcp__"):
         server, _, tool = name.removeprefix("mcp__").partition("__")
