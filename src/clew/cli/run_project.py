@@ -32,7 +32,7 @@ _OPTIONS: Final[tuple[tuple[tuple[str, ...], dict[str, Any]], ...]] = (
     (("--resume",), {"metavar": "RUN", "help": "Go on with an interrupted or failed run."}),
     (("--start-from",), {"metavar": "NODE", "help": "With --resume: run this node and all behind it again."}),
     (("--until",), {"metavar": "NODE", "help": "Stop behind this node."}),
-    (("--input-from",), {"metavar": "RUN|FILE", "help": "Input from the outputs of a run, or from a JSON file."}),
+    (("--input-from",), {"metavar": "RUN|FILE", "help": "Input from the outputs of a run, of alias:NAME, or from a JSON file."}),
     (("--wait-for",), {"multiple": True, "metavar": "SIGNAL", "help": "Wait for WORKFLOW.completed or a file first."}),
     (("--timeout",), {"type": float, "default": 300.0, "metavar": "S", "help": "How long to wait for signals (300)."}),
     (("--emit-signal",), {"is_flag": True, "help": "Tell others: started, completed, failed, ready."}),
@@ -174,17 +174,22 @@ def _inputs(given: object, flags: dict[str, Any], *, store: Any) -> dict[str, An
     if flags["input_file"] is not None:
         found = read_json(flags["input_file"], option="-f")
     elif flags["input_from"] is not None:
-        text = flags["input_from"]
-        if Path(text).is_file():
-            found = read_json(Path(text), option="--input-from")
-        else:
-            trace = store.trace(store.resolve(text))
-            found = trace.outputs
-            if isinstance(found, dict) and found and all(isinstance(value, dict) for value in found.values()):
-                found = {name: value for values in found.values() for name, value in values.items()}
+        found = _input_from(flags["input_from"], store)
     if not isinstance(found, dict):
         raise UsageError("the input of a workflow is a JSON object")
     return found
+
+
+def _input_from(text: str, store: Any) -> object:
+    from clew.workflow.publishing import alias_path
+    from clew.workflow.resume import outputs_as_input, without_nodes
+
+    if text.startswith("alias:"):
+        found = read_json(alias_path(store.home, text.removeprefix("alias:")), option="--input-from")
+        return without_nodes(found) if isinstance(found, dict) else found
+    if Path(text).is_file():
+        return read_json(Path(text), option="--input-from")
+    return outputs_as_input(store, text)
 
 
 def read_json(path: Path, *, option: str) -> object:

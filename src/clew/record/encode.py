@@ -91,6 +91,14 @@ class Encoded(NamedTuple):
     """What was too large to keep whole: field, bytes before, bytes kept."""
 
 
+class Kept(NamedTuple):
+    """A value as plain data without secrets."""
+
+    value: Any
+    redacted: list[str]
+    """Where secrets were removed."""
+
+
 class ValueEncoder:
     """Encodes values with one set of settings. Never raises for what it is given."""
 
@@ -150,6 +158,20 @@ class ValueEncoder:
         left_out = plain.left_out if mode == "full" else 0
         data = self._within_limit(name, data, truncated, left_out=left_out)
         return Encoded(encode_json(data).decode(), plain.redacted, truncated)
+
+    def kept(self, value: object) -> Kept | None:
+        """Return a value as it may be recorded where nothing may be stored beside the log; None where none is wanted.
+
+        One that is larger than a payload within a line may be is shortened as for a summary.
+        """
+        if self.capture == "none":
+            return None
+        plain = Plain(self._redactor, self._whole if self.capture == "full" else SUMMARY)
+        data = plain.value(value)
+        if len(encode_json(data)) + plain.left_out > self._inline_limit:
+            plain = Plain(self._redactor, SUMMARY)
+            data = plain.value(value)
+        return Kept(data, plain.redacted)
 
     def _within_limit(
         self, name: str, value: Any, truncated: list[tuple[str, int, int]], *, left_out: int

@@ -18,6 +18,7 @@ from clew.errors import (
 )
 from clew.record.hot import event
 from clew.record.span import Span, open_span
+from clew.record.states import States
 from clew.record.unusual import stack_of
 from clew.workflow.expression import Expression, parse
 from clew.workflow.flow import Verdict, arriving, look_at
@@ -82,6 +83,8 @@ class Execution:
         }
         self._choices = _choices(project, plan)
         self._completed: list[str] = []
+        self._loops: dict[str, dict[str, Any]] = {}
+        self._states = None if services.recorder is None else States(services.recorder)
         self._conditions: dict[str, Expression] = {}
         ways = edges_out_of(project)
         nodes = [name for name in project.nodes if name in plan.nodes]
@@ -133,6 +136,12 @@ class Execution:
     def spend(self, cost_usd: float | None) -> None:
         """Add what a call cost; None where nobody knows."""
         self.cost_usd = None if cost_usd is None or self.cost_usd is None else self.cost_usd + cost_usd
+
+    def note_state(self, name: str, values: dict[str, Any]) -> None:
+        """Record what the loop of a node goes on with: `state_changed`, in the run of this workflow."""
+        if self._states is not None:
+            self._loops[name] = values
+            self._states.record(self._loops)
 
     async def _settle(self, name: str) -> None:
         node = self.project.nodes[name]

@@ -32,11 +32,14 @@ async def run_branch(execution: Executing, node: BranchNode, inputs: dict[str, A
     """
     again = None if node.loop_while is None else parse(node.loop_while)
     values = inputs
+    if again is not None:
+        execution.note_state(node.id, values)
     for iteration in range(node.max_iterations):
         event("branch_iteration", iteration=iteration, max_iterations=node.max_iterations)
         values = await _round(execution, node, values, iteration=iteration)
         if again is None:
             return values
+        execution.note_state(node.id, values)
         verdict = look_at(again, values)
         more = {} if verdict.error is None else {"error": verdict.error}
         event(

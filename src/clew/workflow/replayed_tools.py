@@ -43,7 +43,9 @@ class ReplayedTools:
             if specs is None:
                 found |= await self._toolbox.offered([name], servers)
             else:
-                found |= {spec.name: _Later(self._toolbox, name, servers=servers, spec=spec) for spec in specs}
+                found |= {
+                    spec.name: _Later(self._toolbox, name, servers=servers, spec=spec) for spec in specs
+                }
         return found
 
     def _specs(self, server: str, tool: str) -> list[ToolSpec]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -63,6 +64,39 @@ def _own_latest(store: Store, project: Project, reference: str) -> str:
     raise UsageError(
         f"--resume: there are no runs of {project.name} in {store.home} that {reference} could be"
     )
+
+
+def outputs_as_input(store: Store, reference: str) -> dict[str, Any]:
+    """Return the outputs of a run, without the names of its output nodes, as the input of another.
+
+    Raises: NoSuchRunError, AmbiguousRunError; UsageError: the log does not have them whole.
+    """
+    run_id = store.resolve(reference.removeprefix("run:"))
+    found = whole(store.trace(run_id).outputs, home=store.home)
+    if not isinstance(found, dict):
+        why = "has no outputs" if found is None else "gave no JSON object"
+        raise UsageError(f"--input-from: run {run_id[:16]} {why} whole in the log")
+    return without_nodes(found)
+
+
+def without_nodes(outputs: dict[str, Any]) -> dict[str, Any]:
+    """Return outputs without the names of the output nodes that they came from."""
+    if outputs and all(isinstance(value, dict) for value in outputs.values()):
+        return {name: value for values in outputs.values() for name, value in values.items()}
+    return outputs
+
+
+def whole(value: Any, *, home: Path) -> Any:
+    """Return a payload with what is stored beside the log put back; None where it was cut."""
+    if isinstance(value, Mapping):
+        if "$cut" in value:
+            return None
+        if "$blob" in value:
+            try:
+                return msgspec.json.decode(read_blob(home, str(value["$blob"])))
+            except (ClewError, msgspec.DecodeError):
+                return None
+    return value
 
 
 class EarlierRuns:
@@ -160,15 +194,7 @@ class EarlierRuns:
 
     def whole(self, value: Any) -> Any:
         """Return a payload with what is stored beside the log put back; None where it was cut."""
-        if isinstance(value, Mapping):
-            if "$cut" in value:
-                return None
-            if "$blob" in value:
-                try:
-                    return msgspec.json.decode(read_blob(self._store.home, str(value["$blob"])))
-                except (ClewError, msgspec.DecodeError):
-                    return None
-        return value
+        return whole(value, home=self._store.home)
 
 
 def is_json(value: Any) -> bool:

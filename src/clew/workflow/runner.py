@@ -19,11 +19,12 @@ from clew.workflow.execution import Execution
 from clew.workflow.manifest import load_project
 from clew.workflow.plan import Plan, after, cut, from_entrypoint, known_node
 from clew.workflow.project import InputNode, Project, ToolNode
+from clew.workflow.publishing import publish
 from clew.workflow.replay import Replay
 from clew.workflow.resume import EarlierRuns
 from clew.workflow.services import Services
 from clew.workflow.shape import complaint, with_defaults
-from clew.workflow.signals import Signals, publish
+from clew.workflow.signals import Signals
 from clew.workflow.tools.toolbox import Toolbox, open_toolbox
 
 
@@ -114,11 +115,10 @@ class ProjectRun:
                     self._signal("failed", error=str(error) or type(error).__name__)
                 raise
             self.run.output(outputs)
-            if self._project.orchestration.publish is not None:
-                publish(self._project, self._project.orchestration.publish, outputs)
+            published = publish(self._project, outputs, home=self._surroundings.home)
             if emits:
-                self._signal("completed")
-                self._signal("ready")
+                self._signal("completed", outputs_path=published)
+                self._signal("ready", outputs_path=published)
             return outputs
 
     async def _execute(self) -> dict[str, Any]:
@@ -244,8 +244,9 @@ class ProjectRun:
         told = {name: value for name, value in attributes.items() if value is not None}
         return Run(recorder, project.name, kind="workflow", start=start, attributes=told)
 
-    def _signal(self, kind: str, **metadata: Any) -> None:
-        self._signals.emit(kind, self._project.name, run_id=self.run.run_id, metadata=metadata)
+    def _signal(self, kind: str, *, outputs_path: Path | None = None, **metadata: Any) -> None:
+        name, run_id = self._project.name, self.run.run_id
+        self._signals.emit(kind, name, run_id=run_id, metadata=metadata, outputs_path=outputs_path)
 
     def _load(self, path: Path) -> Project:
         path = path.resolve()

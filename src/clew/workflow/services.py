@@ -124,6 +124,10 @@ class Executing(Protocol):
         """Add what a call cost; None where nobody knows."""
         ...
 
+    def note_state(self, name: str, values: dict[str, Any]) -> None:
+        """Record what the loop of a node goes on with."""
+        ...
+
     def inner(
         self,
         project: Project,

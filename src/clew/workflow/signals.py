@@ -15,27 +15,10 @@ from clew.errors import SignalTimeoutError, UsageError
 from clew.journal.signals import Tolerate
 from clew.model.events import format_timestamp
 from clew.record.hot import event
-from clew.workflow.project import Project
 
 KINDS: Final = ("started", "completed", "failed", "ready")
 _POLL_S: Final = 0.05
 _NAME: Final = re.compile(r"^(?:signal:)?(?P<workflow>[\w.-]+)\.(?P<kind>started|completed|failed|ready)$")
-
-
-def publish(project: Project, place: str, outputs: dict[str, Any]) -> None:
-    """Write the outputs to a file of the project, and record that. A disk that refuses is recorded too."""
-    path = project.root / place
-    content = msgspec.json.format(msgspec.json.encode(outputs, enc_hook=str), indent=2) + b"\n"
-    error: str | None = "it could not be written"
-    with Tolerate(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        part.write_bytes(content)
-        part.replace(path)
-        error = None
-    more = {} if error is None else {"error": error}
-    level = "INFO" if error is None else "ERROR"
-    event("artifact_saved", level=level, path=str(path), size_bytes=len(content), **more)
 
 
 class Signals:
@@ -49,14 +32,22 @@ class Signals:
         safe = re.sub(r"[^\w.-]", "_", workflow).lstrip(".") or "_"
         return self._folder / f"{safe}.{kind}"
 
-    def emit(self, kind: str, workflow: str, *, run_id: str | None, metadata: dict[str, Any]) -> None:
+    def emit(
+        self,
+        kind: str,
+        workflow: str,
+        *,
+        run_id: str | None,
+        metadata: dict[str, Any],
+        outputs_path: Path | None = None,
+    ) -> None:
         """Write a signal, and record that. A disk that refuses is recorded too, and nothing else happens."""
         told = {
             "signal_type": kind,
             "run_id": run_id,
             "timestamp": format_timestamp(datetime.now(tz=UTC)),
             "workflow": workflow,
-            "outputs_path": None,
+            "outputs_path": None if outputs_path is None else str(outputs_path),
             "metadata": metadata,
         }
         path = self.path(workflow, kind)
