@@ -16,7 +16,7 @@ pytestmark = pytest.mark.needs_extra("workflow")
 Call = Callable[..., Done]
 
 GOOD = "name: good\nnodes: {input: {type: input}, output: {type: output}}\nedges: {a: {from: input, to: output}}\n"
-WARNED = GOOD.replace("from: input", "from: input, to: output}, b: {from: inputt")
+WARNED = f"{GOOD}tools: {{alone: {{type: python, module: t, function: f}}}}\n"
 BROKEN = "name: broken\nnodes: {input: {type: inptu}}\nedges:\n  a: {to: output}\n"
 
 
@@ -64,7 +64,9 @@ def test_what_only_validation_finds_is_told_in_the_same_way(call: Call, here: Pa
 
 def test_a_warning_is_an_error_only_where_one_is_strict(call: Call, here: Path) -> None:
     write(here, {"clew.yaml": WARNED})
-    said = "clew.yaml:3: no node is called 'inputt', so it becomes an input; did you mean 'input'?\n"
+    (here / "tools").mkdir()
+    write(here, {"tools/t.py": "def f():\n    pass\n"})
+    said = "clew.yaml:4: no edge leads to 'alone' or away from it\n"
     assert call("validate") == Done(0, f"warning  {said}\ngood: 1 warning\n", "")
     assert call("validate", "--strict") == Done(2, f"error  {said}\ngood: 1 error\n", "")
 

@@ -261,13 +261,18 @@ def test_what_only_edges_name_becomes_an_input_an_output_or_a_prompt(tmp_path: P
     assert project.warnings == []
 
 
-def test_a_name_near_that_of_a_node_is_a_warning(tmp_path: Path) -> None:
+def test_a_name_near_that_of_a_node_is_an_error_and_a_warning_in_the_original_format(tmp_path: Path) -> None:
     text = "name: x\nnodes: {output: {type: output}}\nedges:\n  a: {from: start, to: outptu}\n"
-    project = load_project(write(tmp_path, {"clew.yaml": text}), environ={})
+    write(tmp_path, {"clew.yaml": text})
+    assert refused(tmp_path) == [
+        "clew.yaml:4: no node is called 'outptu'; did you mean 'output'? If not, declare it under 'nodes:'"
+    ]
+    (tmp_path / "clew.yaml").unlink()
+    project = load_project(write(tmp_path, {"agent.tml": f"trident: '0.1'\n{text}"}), environ={})
     (warning,) = project.warnings
     assert not warning.is_error
     assert warning.message == "no node is called 'outptu', so it becomes an output; did you mean 'output'?"
-    assert warning.place.line == 4
+    assert warning.place.line == 5
 
 
 def test_a_prompt_may_be_named_by_its_file_in_any_folder_of_the_project(tmp_path: Path) -> None:

@@ -158,12 +158,12 @@ def test_unknown_names_are_found_with_what_may_have_been_meant(tmp_path: Path) -
     assert found == [
         "clew.yaml:1: the path to publish to '../out.json' leaves the project's folder; it may not contain '..'",
         "clew.yaml:1: the alias '../x' is no plain name",
-        "clew.yaml:1: there is no script none.yaml",
         "clew.yaml:5: 'ask' uses the prompt 'sotr', which is not in prompts/; did you mean 'sort'?",
         "clew.yaml:6: agent 'work' may use the tool 'ad', which is neither under 'tools:' nor of an MCP server; did you mean 'add'?",
         "clew.yaml:6: agent 'work' may use the tool 'other.read', which is neither under 'tools:' nor of an MCP server",
         "warning: clew.yaml:8: no edge leads to 'add' or away from it",
         "clew.yaml:9: the entrypoint 'inptu': no node is called 'inptu'; did you mean 'input'?",
+        "clew.yaml:10: there is no script none.yaml",
     ]
 
 
@@ -188,7 +188,7 @@ def test_a_variable_that_the_prompt_uses_and_does_not_declare_has_to_arrive(tmp_
     }
     assert judged(project(tmp_path, f"{IN}\n{OUT.replace(': topic}', ': text}')}", **files)) == [
         "clew.yaml:6: nothing gives 'sort' its field 'firm'",
-        "clew.yaml:6: nothing gives 'sort' its field 'mesage'; did you mean 'message'?",
+        "clew.yaml:6: nothing gives 'sort' its field 'mesage'; it is given 'message'",
         "clew.yaml:6: nothing gives 'sort' its field 'who'",
         "clew.yaml:6: edge 'e1' gives 'sort' 'message', which it does not take; did you mean 'mesage'?",
     ]

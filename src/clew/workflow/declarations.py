@@ -58,7 +58,10 @@ def read_node(name: str, value: Value, *, found: list[Problem], strict: bool) ->
             table.place_of("type"), f"{name!r} is a tool, and tools stand under 'tools:', not under 'nodes:'"
         )
         return None
-    kind = table.word("type", list(_KINDS)) or "prompt"
+    kind = table.word("type", list(_KINDS))
+    if kind is None and table.text("type") is not None:
+        return None  # nobody knows which fields it should have
+    kind = kind or "prompt"
     table.ignore("description")
     node = _KINDS[kind](table, {"id": name, **_shared(table)})
     table.finish()
@@ -72,7 +75,10 @@ def read_tool(name: str, value: Value, *, found: list[Problem], strict: bool) ->
         if value.data is None:
             table.wrong(value.place, f"tool {name!r} says nothing about itself")
         return None
-    kind = table.word("type", ("python", "http", "shell")) or "python"
+    kind = table.word("type", ("python", "http", "shell"))
+    if kind is None and table.text("type") is not None:
+        return None
+    kind = kind or "python"
     method = (table.text("method") or "GET").upper()
     if method not in METHODS:
         table.wrong(table.place_of("method"), f"{method[:20]!r} is no HTTP method that tools may use")

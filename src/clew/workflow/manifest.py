@@ -195,7 +195,7 @@ class _Reader:
                     nodes[name] = node
             if section == "nodes":
                 self._add_prompt_nodes(nodes, edges, prompts)
-        self._add_ends(nodes, refused, edges, near_names=prompts)
+        self._add_ends(nodes, refused, edges, near_names=prompts, strict=table.strict)
         return nodes
 
     def _prompt_id(self, node: PromptNode | AgentNode, prompts: dict[str, Prompt], *, strict: bool) -> str:
@@ -226,6 +226,7 @@ class _Reader:
         edges: Iterable[Edge],
         *,
         near_names: Iterable[str],
+        strict: bool,
     ) -> None:
         """Add what only edges name: a source becomes an input, a target an output."""
         known = {*nodes, *near_names}
@@ -237,7 +238,12 @@ class _Reader:
             if name in nodes or name in refused:
                 continue
             near = difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)
-            if near:
+            if near and strict:
+                message = (
+                    f"no node is called {name!r}; did you mean {near[0]!r}? If not, declare it under 'nodes:'"
+                )
+                self._found.append(Problem(edge.place, message))
+            elif near:
                 what = "an input" if kind is InputNode else "an output"
                 message = f"no node is called {name!r}, so it becomes {what}; did you mean {near[0]!r}?"
                 self._found.append(Problem(edge.place, message, is_error=False))
@@ -282,6 +288,7 @@ def _defaults(table: Table) -> Defaults:
         on_error="cancel" if on_error == "cancel" else "finish",
         base_url=inner.text("base_url"),
         script=inner.text("script"),
+        script_place=inner.place_of("script"),
         allow_commands=inner.texts("allow_commands"),
     )
     inner.ignore("execution_mode")

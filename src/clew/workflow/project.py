@@ -212,6 +212,8 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     """Of an endpoint that speaks like OpenAI's."""
     script: str | None = None
     """A file of answers for the model `scripted`, relative to the project."""
+    script_place: Place | None = None
+    """Where the manifest names it."""
     allow_commands: list[str] = []
     """Programs that shell tools may start."""
 

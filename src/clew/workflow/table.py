@@ -15,9 +15,15 @@ _LONGEST_SHOWN: Final = 40
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?`, or nothing where no known name is near."""
+    near = near_name(name, known)
+    return "" if near is None else f"; did you mean {near!r}?"
+
+
+def near_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like a name; None where none is."""
     names = {candidate.lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower(), names, n=1)
-    return f"; did you mean {names[near[0]]!r}?" if near else ""
+    return names[near[0]] if near else None
 
 
 def described(value: Value) -> str:

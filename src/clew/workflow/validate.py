@@ -39,7 +39,7 @@ from clew.workflow.project import (
     ToolNode,
     TriggerNode,
 )
-from clew.workflow.table import suggestion
+from clew.workflow.table import near_name, suggestion
 
 
 def problems(project: Project, *, environ: Mapping[str, str] | None = None) -> list[Problem]:
@@ -164,8 +164,9 @@ class _Check:
         )  # of a prompt that only edges name, they are what to change
         for name, field in wanted(self._project, node, self._inner_of).fields.items():
             if has_to_arrive(field) and name not in arrives.fields:
-                near = suggestion(name, arrives.fields)
-                self._add(place, f"nothing gives {node.id!r} its field {name!r}{near}")
+                near = near_name(name, arrives.fields)  # which of the two is misspelt, nobody knows
+                given_instead = "" if near is None else f"; it is given {near!r}"
+                self._add(place, f"nothing gives {node.id!r} its field {name!r}{given_instead}")
 
     def _conditions(self, node: AnyNode) -> None:
         if not isinstance(node, BranchNode | TriggerNode):
@@ -272,7 +273,8 @@ class _Check:
         if script is not None:
             path = self._inside(script, what="the script")
             if path is not None and not path.is_file():
-                self._add(project.place, f"there is no script {script}")
+                place = project.defaults.script_place or project.place
+                self._add(place, f"there is no script {script}{_near_file(path, besides=project.place.path)}")
 
     def _inside(self, written: str, *, what: str) -> Path | None:
         try:
@@ -280,3 +282,10 @@ class _Check:
         except ProjectError as error:
             self._add(self._project.place, str(error))
             return None
+
+
+def _near_file(path: Path, *, besides: Path) -> str:
+    try:
+        return suggestion(path.name, [other.name for other in path.parent.iterdir() if other != besides])
+    except OSError:
+        return ""
