@@ -200,6 +200,23 @@ def test_a_value_of_another_type_in_a_file_names_file_and_line(
         load_settings({}, {})
 
 
+@pytest.mark.parametrize(
+    "name, meant",
+    [
+        ("CLEW_CAPTUR", "CLEW_CAPTURE"),
+        ("CLEW_TELEMETRY_LEVL", "CLEW_TELEMETRY_LEVEL"),
+        ("CLEW_ENABLE", "CLEW_ENABLED"),
+    ],
+)
+def test_a_misspelt_variable_is_a_complaint_that_stops_nothing(project: Path, name: str, meant: str) -> None:
+    settings = load_settings(
+        {}, {name: "full", "CLEW_COMPILED": "false", "CLEW_OF_MY_OWN": "1"}, start=project
+    )
+    assert [complaint.message for complaint in settings.complaints] == [
+        f"there is no environment variable {name}; did you mean {meant}?"
+    ]
+
+
 def test_an_unknown_name_in_a_file_is_a_complaint_with_a_suggestion(project: Path) -> None:
     path = write(project / "clew.toml", "telemetri = true\n")
     settings = load_settings({}, {}, start=project)

@@ -96,6 +96,10 @@ ENVIRONMENT: Final = {
 }
 """The variables of each setting; the first that is set counts."""
 
+_OTHER_VARIABLES: Final = frozenset({"CLEW_COMPILED", "CLEW_DEBUG", "CLEW_PRICES"})
+_NEAR_VARIABLE: Final = 0.85
+"""So near is a misspelling; others may be variables of the user's own."""
+
 _Reader = Callable[[object, Path], object]
 
 
@@ -148,6 +152,7 @@ def load_settings(
         if variable is not None:
             said = f"environment variable {variable}"
             take(name, environ[variable], here, origin=f"environment {variable}", said=said)
+    complaints += _misspelt(environ)
     for name, value in (flags or {}).items():
         if value is not None:
             flag = f"--{name.replace('_', '-')}"
@@ -359,6 +364,22 @@ def _short(path: Path) -> str:
     """Return a path as a person would write it from here."""
     here = _working_directory()
     return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
+
+
+def _misspelt(environ: Mapping[str, str]) -> list[Complaint]:
+    """Find variables that look like one of ours, and would silently do nothing."""
+    known = {variable for variables in ENVIRONMENT.values() for variable in variables} | _OTHER_VARIABLES
+    unknown = [name for name in environ if name.startswith("CLEW_") and name not in known]
+    if not unknown:
+        return []
+    from difflib import get_close_matches  # only a typo pays for it
+
+    near = {name: get_close_matches(name, known, n=1, cutoff=_NEAR_VARIABLE) for name in unknown}
+    return [
+        Complaint(name, f"there is no environment variable {name}; did you mean {found[0]}?")
+        for name, found in near.items()
+        if found
+    ]
 
 
 def _suggestion(name: str) -> str:
