@@ -62,6 +62,20 @@ def test_a_run_without_executions_of_its_own_says_which_runs_are_inside(call: Ca
     assert exported.err == f"clew: not in it are the runs inside {told}; clew show {first}\n"
 
 
+def test_pictures_and_the_timeline_in_json_name_the_runs_inside(
+    call: Call, outer: Path, tmp_path: Path
+) -> None:
+    runs = [row for row in Store(outer).runs() if row.name != "outer"]
+    listed = json.loads(call("timeline", "outer", "--json").out)["runs_inside"]
+    assert {one["run_id"] for one in listed} == {row.run_id for row in runs}
+    page = tmp_path / "page.html"
+    written = call("timeline", "outer", "--html", page)
+    assert "\nclew: runs inside are pictures of their own: 7: " in written.err
+    body = page.read_text(encoding="utf-8")
+    assert "<h2>Runs inside</h2>" in body
+    assert all(f"<td>{row.run_id}</td>" in body for row in runs)
+
+
 def test_in_a_narrow_window_fewer_runs_are_named_and_it_is_still_said_how_to_look_at_one(
     call: Call, outer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

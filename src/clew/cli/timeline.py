@@ -21,6 +21,7 @@ from clew.view.terminal import timeline_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from clew.cli.runs_inside import RunsInside
     from clew.model.trace import ExecutionTrace
 
 DEFAULT_ROWS: Final = 40
@@ -92,9 +93,10 @@ def timeline(
         if path is not None
     ]
     if asked_for:
-        _write(trace, asked_for, as_json=as_json)
+        _write(trace, asked_for, runs_inside, as_json=as_json)
     elif as_json:
-        print_json({"run_id": trace.run_id, "executions": _bars(trace)})
+        found = {"executions": _bars(trace), "runs_inside": runs_inside.listed()[0]}
+        print_json({"run_id": trace.run_id, **found})
     else:
         page = Page()
         columns = width or page.width or _WIDTH_IN_A_PIPE
@@ -108,19 +110,28 @@ def timeline(
             page.line(page.paint(text, "dim"))
 
 
-def _write(trace: ExecutionTrace, asked_for: Sequence[tuple[str, Path]], *, as_json: bool) -> None:
+def _write(
+    trace: ExecutionTrace,
+    asked_for: Sequence[tuple[str, Path]],
+    runs_inside: RunsInside,
+    *,
+    as_json: bool,
+) -> None:
     """Draw every picture, then write them: where one cannot be drawn, none is written. Each is said as it is there."""
-    drawn = [(option, path, _picture(trace, option)) for option, path in asked_for]
+    drawn = [(option, path, _picture(trace, option, runs_inside)) for option, path in asked_for]
     for option, path, content in drawn:
         with destination(path, option=option) as out:
             out.write(content)
         if not as_json:
             note(f"wrote {path}")
+    inside = runs_inside.line()
+    if inside is not None and not as_json:
+        note(f"runs inside are pictures of their own: {inside}")
     if as_json:
         print_json({"run_id": trace.run_id, "files": [path for _, path in asked_for]})
 
 
-def _picture(trace: ExecutionTrace, option: str) -> bytes:
+def _picture(trace: ExecutionTrace, option: str, runs_inside: RunsInside) -> bytes:
     """Draw before a file is touched; the libraries of one kind of picture are not loaded for another."""
     if option == "--svg":
         from clew.view.svg import timeline_svg
@@ -129,7 +140,7 @@ def _picture(trace: ExecutionTrace, option: str) -> bytes:
     if option == "--html":
         from clew.view.html import timeline_html
 
-        return timeline_html(trace).encode()
+        return timeline_html(trace, inside=runs_inside.listed()[0]).encode()
     from clew.view.png import timeline_png
 
     with TemporaryDirectory() as folder:

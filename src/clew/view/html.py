@@ -7,6 +7,8 @@ import hashlib
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from clew.analyze.boxes import lay_out
 from clew.analyze.lanes import assign_lanes
 from clew.analyze.summary import summarize
@@ -15,11 +17,14 @@ from clew.view.durations import format_count
 from clew.view.labels import markup, run_facts, run_name, shortened, timeline_notes
 from clew.view.scene import MARGIN, legend
 from clew.view.svg import style, timeline_picture
-from clew.view.tables import executions_table, facts_list, failures_list, nodes_table
+from clew.view.tables import executions_table, facts_list, failures_list, inside_table, nodes_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clew.analyze.boxes import Timeline
     from clew.analyze.lanes import Lanes
+    from clew.analyze.runs_inside import RunInside
     from clew.analyze.summary import RunSummary
     from clew.model.trace import ExecutionTrace
 
@@ -42,14 +47,16 @@ _NOTEBOOK_STYLE: Final = (
 )
 
 
-def timeline_html(trace: ExecutionTrace) -> str:
+def timeline_html(trace: ExecutionTrace, *, inside: Sequence[RunInside] = ()) -> str:
     """Return a complete page: what failed, the timeline to zoom into, the nodes, the slowest executions.
 
     It loads nothing and works from a file; its security policy allows only its own script and styles, by their
     hash. Without a script, and on paper, it shows the timeline as a still picture. Never larger than 4 MB.
     O(n log n): about 15 us an execution.
+
+    Args: inside: the runs inside it, which are listed and not drawn.
     """
-    summary = summarize(trace)
+    summary = msgspec.structs.replace(summarize(trace), inside=inside)
     lanes = assign_lanes(trace)
     page = ""
     for most_boxes in _BOXES:
@@ -173,6 +180,8 @@ def _tables(summary: RunSummary) -> str:
         )
     if summary.nodes:
         sections.append(f"<section>\n<h2>Nodes</h2>\n{nodes_table(summary.nodes)}\n</section>\n")
+    if summary.inside:
+        sections.append(f"<section>\n<h2>Runs inside</h2>\n{inside_table(summary.inside)}\n</section>\n")
     if summary.slowest:
         table = executions_table(summary.slowest, are_open=False)
         sections.append(f"<section>\n<h2>Slowest executions</h2>\n{table}\n</section>\n")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clew.analyze.failures import Failure
+    from clew.analyze.runs_inside import RunInside
     from clew.analyze.summary import ListedExecution, NodeSummary, RunSummary
 
 MOST_NODES: Final = 500
@@ -112,6 +113,30 @@ def nodes_table(nodes: Sequence[NodeSummary], *, most: int = MOST_NODES, is_sort
     if len(nodes) > most:
         more = f"<p>{format_count(len(nodes) - most)} more nodes took less time and are not listed.</p>"
     return _table(heads, rows, is_sortable=is_sortable) + more
+
+
+def inside_table(runs: Sequence[RunInside], *, most: int = MOST_NODES) -> str:
+    """Return one row a run inside the run: how it ended, its executions, its own tokens and cost where there are any."""
+    heads = ["Name", "Run", "Status", "Executions"]
+    heads += ["Tokens in", "Tokens out"] if any(run.usage is not None for run in runs) else []
+    heads += ["Cost"] if any(run.cost_usd is not None for run in runs) else []
+    rows = []
+    for run in runs[:most]:
+        usage = run.usage
+        tokens = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
+        mark = f"{FAILED_MARK} " if run.status == "failed" else ""
+        cells = {
+            "Name": _Cell(shortened(run.name or UNKNOWN, _NAME_LENGTH)),
+            "Run": _Cell(shortened(run.run_id, _NAME_LENGTH)),
+            "Status": _Cell(f"{mark}{run.status}"),
+            "Executions": _Cell(format_count(run.nodes), run.nodes),
+            "Tokens in": _Cell(format_count(tokens[0]), _sortable(tokens[0])),
+            "Tokens out": _Cell(format_count(tokens[1]), _sortable(tokens[1])),
+            "Cost": _Cell(format_usd(run.cost_usd), _sortable(run.cost_usd)),
+        }
+        rows.append([cells[head] for head in heads])
+    more = f"<p>and {format_count(len(runs) - most)} more</p>" if len(runs) > most else ""
+    return _table(heads, rows, is_sortable=True) + more
 
 
 def executions_table(executions: Sequence[ListedExecution], *, are_open: bool) -> str:
