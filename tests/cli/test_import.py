@@ -112,6 +112,22 @@ def test_following_an_imported_run_without_an_end_ends(tmp_path: Path) -> None:
     assert done.err.endswith("run 0193514c5d2a7b3e8f10a2b3c4d5e6f7 was interrupted\n")
 
 
+def test_a_run_without_its_beginning_and_its_end_is_interrupted_too(
+    call: Call, home: Path, tmp_path: Path
+) -> None:
+    whole = call("export", "agent", "--to", "jsonl").out.splitlines(keepends=True)
+    other = tmp_path / "other"
+    middle = tmp_path / "middle.jsonl"
+    middle.write_text("".join(whole[1:-1]), encoding="utf-8")
+    call("import", middle, "--home", other)
+    assert [row.status for row in Store(other).runs()] == ["interrupted"]
+    (tmp_path / "all.jsonl").write_text("".join(whole), encoding="utf-8")
+    call("import", tmp_path / "all.jsonl", "--home", other)
+    assert [row.status for row in Store(other).runs()] == [
+        json.loads(call("show", "agent", "--json").out)["status"]
+    ]
+
+
 def test_an_import_leaves_a_sound_journal(call: Call, tmp_path: Path, file: Path) -> None:
     call("import", file)
     assert [report.problems for report in examine(tmp_path / ".clew")] == [[]]

@@ -66,7 +66,9 @@ def synthesized(run_id: str, written: Sequence[Written]) -> list[Event]:
     told = {e.writer for e in boundaries if e.event == "run_interrupted"}
     closed = _closed(written)
     # Who wrote the segments of an imported run is the import, which says nothing of those that recorded the run.
-    is_imported = owner is not None and all(one.writer.writer != owner for one in written)
+    # Where its beginning is missing, the events say themselves that others recorded them.
+    recorders = _recorders(written) if owner is None else {owner}
+    is_imported = bool(recorders) and all(one.writer.writer not in recorders for one in written)
     events = []
     is_left = not ended or any(_left_open(one.parts, closed) for one in written)
     if is_imported and is_left and all(one.writer.dead or one.writer.sealed for one in written):
@@ -116,14 +118,18 @@ def _event(run_id: str, name: str, writer: WriterRow, data: Mapping[str, Any]) -
 
 def _not_imported(run_id: str, written: Sequence[Written], *, told: set[str | None]) -> list[Event]:
     """Return what each process that recorded an imported run would have said at its end."""
-    parts = [part for one in written for part in one.parts]
-    last_at = max(part.last_at for part in parts)
-    recorders = {writer for part in parts for writer in part.recorders}
+    last_at = max(part.last_at for one in written for part in one.parts)
+    recorders = _recorders(written)
     recorders |= {event.writer for event in boundaries_of(written) if event.writer is not None}
     return [
         _event(run_id, "run_interrupted", WriterRow(writer=writer, last_at=last_at), {"reason": NOT_IMPORTED})
         for writer in sorted(recorders - told)
     ]
+
+
+def _recorders(written: Sequence[Written]) -> set[str]:
+    """Return the writers that events name other than those in whose segments they are."""
+    return {writer for one in written for part in one.parts for writer in part.recorders}
 
 
 def moment(timestamp: str) -> datetime | None:
