@@ -50,7 +50,7 @@ def test_a_folder_gets_a_file_named_after_the_run(call: Call, home: Path, tmp_pa
     (tmp_path / "out").mkdir()
     assert call("export", "agent", "--to", "json", "-o", tmp_path / "out").code == 0
     (path,) = (tmp_path / "out").iterdir()
-    assert path.name.startswith(run_id[:12])
+    assert path.name.startswith(run_id)
     assert json.loads(path.read_bytes())["run_id"] == run_id
 
 

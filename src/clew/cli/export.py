@@ -83,7 +83,7 @@ def _write(chosen: Exporter, trace: ExecutionTrace, path: Path) -> list[Path]:
         with refusals_named(OPTION, path):
             return chosen.write_directory(trace, path)
     if path.is_dir():
-        path /= f"{trace.run_id[:12]}{chosen.suffix}"
+        path /= f"{trace.run_id}{chosen.suffix}"  # whole: runs of other homes may come to lie beside it
     with destination(path, option=OPTION) as out:
         chosen.write(trace, out)
     return [path]
