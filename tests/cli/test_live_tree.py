@@ -101,3 +101,25 @@ def test_a_long_error_takes_no_room_from_the_numbers(tree: LiveTree) -> None:
     assert "1.50 s" in lines[1]
     assert lines[1].endswith("…")
     assert lines[2] == "decision_made fetch takes answer, not escalate"
+
+
+def test_what_runs_in_a_node_stands_below_it_and_never_in_another_ones_place(tree: LiveTree) -> None:
+    """Two branches at the same time, whose workflows have nodes of the same name; the rounds of one are one node."""
+    with recording(capture="full") as log:
+        with clew.run("triage", kind="workflow"):
+            first, second = open_span(("left", "branch"), {}), open_span(("right", "branch"), {})
+            for branch, rounds in ((first, 2), (second, 1)):
+                with branch:
+                    for iteration in range(rounds):
+                        step = clew.run("step", kind="workflow", node=branch.node_id, iteration=iteration)
+                        with step, open_span(("count", "tool"), {}):
+                            pass
+        lines = log.lines()
+    # As they come where both run at once: both branches begin before anything in them does.
+    begins = [line for line in lines if b'"node_id":"left"' in line or b'"node_id":"right"' in line]
+    starts = [line for line in begins if b"node_started" in line]
+    tree.write([lines[0], *starts, *(line for line in lines[1:] if line not in starts)])
+    said = [line.split() for line in shown(tree)[1:5]]
+    tree.close(timeout_s=1)
+    assert [words[1] for words in said] == ["left", "count", "right", "count"]
+    assert said[1][3:5] == ["2", "times"]

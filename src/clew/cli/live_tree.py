@@ -36,6 +36,10 @@ _KEPT_FOR_OTHERS: Final = 8
 _ENDS: Final = {"node_completed": "completed", "node_failed": "failed"}
 
 
+_Path = tuple[str, ...]
+"""Names of nodes, each a workflow's that runs in the one before."""
+
+
 @dataclass
 class _Node:
     """One node as it stands: of a node that ran several times, the latest execution."""
@@ -60,8 +64,9 @@ class LiveTree:
     def __init__(self, console: Console, *, name: str) -> None:
         self._name = name
         self._began_s = time.monotonic()
-        self._nodes: dict[tuple[str, str], _Node] = {}
-        self._depths: dict[str, int] = {}
+        self._nodes: dict[_Path, _Node] = {}
+        self._ranks: dict[_Path, int] = {}
+        self._places: dict[str, _Path] = {}
         self._last: list[tuple[str, str]] = []
         self._lock = threading.Lock()  # rich draws from a thread of its own
         self._console = console
@@ -89,8 +94,8 @@ class LiveTree:
     def hear(self, node_id: str, text: str) -> None:
         """Take in a piece of what a model says: the end of it is shown beside its node. Called from any thread."""
         with self._lock:
-            for (_, name), node in reversed(self._nodes.items()):
-                if name == node_id and node.state == "running":
+            for path, node in reversed(self._nodes.items()):
+                if path[-1] == node_id and node.state == "running":
                     node.heard = (node.heard + text)[-_HEARD_CHARS:]
                     node.said = " ".join(node.heard.split())
                     return
@@ -98,7 +103,7 @@ class LiveTree:
     def drawing(self) -> Group:
         """Return the view as it stands."""
         with self._lock:
-            nodes = list(self._nodes.values())
+            nodes = [self._nodes[path] for path in sorted(self._nodes, key=self._rank)]
             last = list(self._last)
         done = sum(node.state in {"completed", "skipped"} for node in nodes)
         head = Text.assemble(
@@ -122,7 +127,7 @@ class LiveTree:
     def _take(self, event: Event) -> None:
         data = event.values()
         if event.event == "workflow_started":
-            self._depths[event.run_id] = int(data.get("depth") or 0)
+            self._places[event.run_id] = self._place(data)
         if event.level in {"WARNING", "ERROR"} or event.event in {
             "signal_received",
             "run_resumed",
@@ -131,15 +136,12 @@ class LiveTree:
             self._say(event, data)
         if event.node_id is None:
             return
-        key = (
-            event.run_id if self._depths.get(event.run_id, 0) == 0 else f"{self._depths[event.run_id]}",
-            event.node_id,
-        )
-        node = self._nodes.get(key)
+        path = (*self._places.get(event.run_id, ()), event.node_id)
+        node = self._nodes.get(path)
         if event.event in {"node_started", "node_skipped"}:
             if node is None:
-                depth = self._depths.get(event.run_id, 0)
-                node = self._nodes[key] = _Node(event.node_id, str(data.get("type") or ""), depth)
+                node = _Node(event.node_id, str(data.get("type") or ""), len(path) - 1)
+                self._nodes[path], self._ranks[path] = node, len(self._nodes)
             node.began_s, node.took_ns, node.turn, node.said = time.monotonic(), None, None, ""
             node.state = "running" if event.event == "node_started" else "skipped"
             node.times += event.event == "node_started"
@@ -147,6 +149,18 @@ class LiveTree:
                 node.said = str(data.get("condition") or data.get("reason") or "")
         elif node is not None:
             _update(node, event.event, data)
+
+    def _place(self, started: dict[str, Any]) -> _Path:
+        """Return the nodes that lead to a run: those of all rounds of a loop are the same."""
+        above = self._places.get(str(started.get("parent_run_id")))
+        if above is None:
+            return ()
+        attributes = started.get("attributes") or {}
+        return (*above, str(attributes.get("node") or started.get("name") or ""))
+
+    def _rank(self, path: _Path) -> tuple[int, ...]:
+        """Return what puts a node right below the one that it runs in, however their events came."""
+        return tuple(self._ranks.get(path[: length + 1], 0) for length in range(len(path)))
 
     def _say(self, event: Event, data: dict[str, Any]) -> None:
         if event.event in {"node_failed", "workflow_failed"}:
