@@ -10,6 +10,7 @@ import pytest
 
 from tests.workflow.running import run_project, write_project
 
+pytestmark = pytest.mark.needs_extra("workflow")
 MANIFEST = """
     clew: "1"
     name: talk

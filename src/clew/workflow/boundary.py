@@ -46,6 +46,17 @@ def tool_file(root: Path, module: str) -> Path:
     return confined(root, name if "/" in module else f"tools/{name}", what="the tool's file")
 
 
+def tool_files(root: Path, folder: Path, module: str) -> list[Path]:
+    """Return where the file of a workflow's tool may be: below the workflow's folder, then below the project's.
+
+    Raises: ProjectError: the path leaves the folder.
+    """
+    files = [tool_file(root, module)]
+    if folder.resolve() != root.resolve() and folder.resolve().is_relative_to(root.resolve()):
+        files.insert(0, tool_file(folder, module))
+    return files
+
+
 def is_plain_name(name: str) -> bool:
     """Whether a name can be the name of one file: no separator, no dots alone, nothing that a terminal obeys."""
     return name.isprintable() and name.strip(". ") != "" and "/" not in name and "\\" not in name

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from clew.errors import ProjectError
 from clew.model.digest import digest
+from clew.workflow.boundary import tool_files
 from clew.workflow.plan import edges_into
 from clew.workflow.project import (
     AgentNode,
@@ -20,6 +22,7 @@ from clew.workflow.project import (
     ToolNode,
     TriggerNode,
 )
+from clew.workflow.tool_imports import files_behind
 
 _canonical = msgspec.json.Encoder(order="deterministic", enc_hook=str)
 
@@ -31,10 +34,10 @@ class Definitions:
         """Args: load: reads the workflow of a branch or trigger."""
         self._load = load
         self._known: dict[tuple[Path, str], str] = {}
-        self._sources: dict[Path, str | None] = {}
+        self._sources: dict[tuple[Path, str], str | None] = {}
 
     def of(self, project: Project, node: AnyNode, *, incoming: list[Edge]) -> str:
-        """Return the hash of a node: of its entry, its prompt, its tools' files, its workflow, and the edges into it."""
+        """Return the hash of a node: of its entry, its prompt, its tools' files with what they import, its workflow, and the edges."""
         key = (project.place.path, node.id)
         found = self._known.get(key)
         if found is None:
@@ -64,15 +67,13 @@ class Definitions:
         return parts
 
     def _source(self, project: Project, node: ToolNode) -> str | None:
+        """Return the hash of a Python tool's file and of the project's files that it imports; None where there is none."""
         if node.type != "python":
             return None
-        path = tool_file(project, node)
-        if path not in self._sources:
-            try:
-                self._sources[path] = digest(path.read_bytes())
-            except OSError:
-                self._sources[path] = None
-        return self._sources[path]
+        key = (project.place.path, node.module)
+        if key not in self._sources:
+            self._sources[key] = _hash_of_module(project, node.module)
+        return self._sources[key]
 
     def _workflow(self, project: Project) -> list[str]:
         into = edges_into(project)
@@ -86,11 +87,23 @@ def workflow_path(project: Project, workflow: str) -> Path:
     return project.place.path.parent / workflow
 
 
-def tool_file(project: Project, node: ToolNode) -> Path:
-    """Return the file of a Python tool: a name in `tools/`, or a path below the project."""
-    name = node.module if node.module.endswith(".py") else f"{node.module}.py"
-    is_path = "/" in node.module
-    return project.place.path.parent / (name if is_path else f"tools/{name}")
+def _hash_of_module(project: Project, module: str) -> str | None:
+    try:
+        files = tool_files(project.root, project.place.path.parent, module)
+    except ProjectError:
+        return None
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        return None
+    behind = files_behind(file, root=project.root)
+    return digest(b"".join(digest(_content(each)).encode() for each in behind))
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 def _without_places(value: Any) -> Any:

@@ -234,7 +234,10 @@ class Execution:
             expression = self._conditions[condition] = parse(condition)
         return expression
 
-    def _definition(self, node: AnyNode) -> str:
+    def _definition(self, node: AnyNode) -> str | None:
+        """Return the hash by which a later run knows the node again; None where nothing is recorded."""
+        if self.services.recorder is None:
+            return None
         return self.services.definitions.of(self.project, node, incoming=self._into[node.id])
 
     async def _attempts(self, node: AnyNode, live: list[Edge]) -> None:
@@ -279,7 +282,7 @@ class Execution:
             else:
                 event("output_produced", outputs=outputs)
                 span.output(outputs)
-                if not is_json(outputs):
+                if isinstance(span, Span) and not is_json(outputs):
                     span.set(**{NOT_JSON: True})
                 return outputs
         raise failure

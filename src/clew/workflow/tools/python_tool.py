@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from clew.errors import ProjectError, ToolError
-from clew.workflow.boundary import tool_file
+from clew.workflow.boundary import tool_files
 from clew.workflow.chat import ToolSpec
 from clew.workflow.project import ToolNode
 from clew.workflow.tools.daemon_threads import in_daemon_thread
@@ -206,9 +206,7 @@ def _exit_code(error: BaseException) -> int:
 def _find_module(node: ToolNode, *, root: Path, folder: Path) -> tuple[Path, str]:
     """Return the folder of a tool's module, and the module's name in it."""
     try:
-        files = [tool_file(root, node.module)]
-        if folder.resolve() != root.resolve() and folder.resolve().is_relative_to(root.resolve()):
-            files.insert(0, tool_file(folder, node.module))
+        files = tool_files(root, folder, node.module)
     except ProjectError as error:
         raise ToolError(f"tool {node.id}: {error}") from None
     for file in files:
