@@ -73,7 +73,7 @@ def test_values_of_different_types_are_never_equal(text: str) -> None:
         ("coun == 3", "there is no field 'coun'; did you mean 'count'?"),
         ("customer.is_newer", "there is no field 'customer.is_newer'; did you mean 'is_new'?"),
         ("name.first == 1", "there is no 'name.first', because 'name' is a string"),
-        ("numbers[7] == 1", "there is no 'numbers[7]', because 'numbers' is a list"),
+        ("numbers[7] == 1", "there is no 'numbers[7]', because 'numbers' is an array"),
     ],
 )
 def test_what_cannot_be_worked_out_is_one_sentence(text: str, said: str) -> None:

@@ -25,6 +25,7 @@ from clew.workflow.syntax import (
     Step,
     Term,
 )
+from clew.workflow.value_kind import kind_of
 
 _PLAIN: Final = re.compile(r"[^\W\d]\w*")
 
@@ -111,7 +112,7 @@ def look_up(values: Mapping[str, Any], steps: tuple[Step, ...], *, position: int
 def _missing(value: Any, steps: tuple[Step, ...], count: int) -> str:
     here = path_text(steps[: count + 1])
     if not isinstance(value, Mapping):
-        what = "a list" if isinstance(value, list) else _kind(value)
+        what = kind_of(value)
         return f"there is no {here!r}, because {path_text(steps[:count])!r} is {what}"
     near = difflib.get_close_matches(str(steps[count]), [str(key) for key in value], n=1)
     return f"there is no field {here!r}" + (f"; did you mean {near[0]!r}?" if near else "")
@@ -152,27 +153,9 @@ def _value(term: Term, values: Mapping[str, Any]) -> Any:
             return compare(_value(left, values), _value(right, values), position)
 
 
-def _kind(value: Any) -> str:
-    """Return what a value is, in words: two values can be compared where the words are the same."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case Mapping():
-            return "an object"
-        case list() | tuple():
-            return "a list"
-    return type(value).__name__
-
-
 def _equal(left: Any, right: Any, position: int) -> bool:
     del position
-    return _kind(left) == _kind(right) and bool(left == right)
+    return kind_of(left) == kind_of(right) and bool(left == right)
 
 
 def _unequal(left: Any, right: Any, position: int) -> bool:
@@ -181,7 +164,7 @@ def _unequal(left: Any, right: Any, position: int) -> bool:
 
 def _ordered(operator: str) -> Callable[[Any, Any, int], bool]:
     def compare(left: Any, right: Any, position: int) -> bool:
-        kinds = (_kind(left), _kind(right))
+        kinds = (kind_of(left), kind_of(right))
         if kinds not in {("a number", "a number"), ("a string", "a string")}:
             raise ExpressionError(f"{kinds[0]} {operator} {kinds[1]} cannot be worked out", position=position)
         match operator:
@@ -202,7 +185,7 @@ def _contained(left: Any, right: Any, position: int) -> bool:
             return any(_equal(left, member, position) for member in right)
         case str() | Mapping() if isinstance(left, str):
             return left in right
-    raise ExpressionError(f"{_kind(left)} in {_kind(right)} cannot be worked out", position=position)
+    raise ExpressionError(f"{kind_of(left)} in {kind_of(right)} cannot be worked out", position=position)
 
 
 def _not_contained(left: Any, right: Any, position: int) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from clew.workflow.project import Field, Schema
+from clew.workflow.value_kind import kind_of
 
 _FITS: Final[dict[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -86,24 +87,6 @@ def with_defaults(values: dict[str, Any], schema: Schema) -> dict[str, Any]:
         if field.default is not msgspec.UNSET and name not in values
     }
     return {**values, **defaults}
-
-
-def kind_of(value: object) -> str:
-    """Say of what type a value is, in the words of JSON."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list() | tuple():
-            return "an array"
-        case dict():
-            return "an object"
-    return f"a {type(value).__name__}"
 
 
 def _an(kind: str) -> str:
