@@ -15,7 +15,7 @@ typedef enum {
     SCOPE_RUN, SCOPE_SPAN_ID,
     WORK_NAME, WORK_ATTRIBUTES, WORK_PARENT, WORK_OUTER, WORK_START, WORK_EXTRA, WORK_IDS, WORK_TAIL, WORK_WHERE,
     WORK_STARTED_NS, WORK_DURATION_NS,
-    RUN_RECORDER, RUN_SAMPLED, RUN_TEMPLATES, RUN_EVENTS,
+    RUN_RECORDER, RUN_RUN_ID, RUN_SAMPLED, RUN_TEMPLATES, RUN_EVENTS,
     RECORDER_WRITER, RECORDER_STAMPER, RECORDER_NOW, RECORDER_SPAN_PREFIX, RECORDER_FIRST_SPAN, RECORDER_WRITER_PART,
     RECORDER_PLAIN_NAMES, RECORDER_CLEAN, RECORDER_PENDING, RECORDER_QUICK_BYTES,
     RECORDER_CAPTURES_WHOLE,
@@ -30,7 +30,7 @@ static const struct { const char *type, *name; } FIELD_NAMES[FIELDS] = {
     {"Work", "_name"}, {"Work", "_attributes"}, {"Work", "_parent"}, {"Work", "_outer"}, {"Work", "_start"},
     {"Work", "_extra"}, {"Work", "_ids"}, {"Work", "_tail"}, {"Work", "_where"}, {"Work", "_started_ns"},
     {"Work", "_duration_ns"},
-    {"RunScope", "recorder"}, {"RunScope", "sampled"}, {"RunScope", "templates"}, {"RunScope", "events"},
+    {"RunScope", "recorder"}, {"RunScope", "run_id"}, {"RunScope", "sampled"}, {"RunScope", "templates"}, {"RunScope", "events"},
     {"Recorder", "writer"}, {"Recorder", "stamper"}, {"Recorder", "now"}, {"Recorder", "span_prefix"},
     {"Recorder", "first_span"}, {"Recorder", "writer_part"}, {"Recorder", "plain_names"}, {"Recorder", "clean"},
     {"Recorder", "pending"}, {"Recorder", "quick_bytes"}, {"Recorder", "captures_whole"},
@@ -43,7 +43,7 @@ static struct { PyTypeObject *type; Py_ssize_t offset; PyObject *name; } fields[
 
 /* Where Python is asked. Set once, by `install`. */
 static struct {
-    PyObject *Span, *Scope, *Work, *RunScope, *Recorder, *JournalWriter, *Stamper, *Ambient;
+    PyObject *Span, *Scope, *Work, *RunScope, *Recorder, *JournalWriter, *Stamper, *Ambient, *Template;
     PyObject *current, *ambient, *noop, *encode_json, *shortest_secret;
     PyObject *enter, *leave, *span, *event, *refused, *contain, *span_doc, *event_doc, *form;
 } py;

@@ -16,12 +16,12 @@ static PyMethodDef EVENT = {"event", (PyCFunction)(void (*)(void))make_event, ME
 static const struct { const char *name; PyObject **place; } PARTS[] = {
     {"Span", &py.Span}, {"Scope", &py.Scope}, {"Work", &py.Work}, {"RunScope", &py.RunScope},
     {"Recorder", &py.Recorder}, {"JournalWriter", &py.JournalWriter}, {"Stamper", &py.Stamper},
-    {"Ambient", &py.Ambient}, {"current", &py.current}, {"ambient", &py.ambient}, {"noop", &py.noop},
+    {"Ambient", &py.Ambient}, {"Template", &py.Template}, {"current", &py.current}, {"ambient", &py.ambient}, {"noop", &py.noop},
     {"encode_json", &py.encode_json}, {"shortest_secret", &py.shortest_secret}, {"enter", &py.enter},
     {"leave", &py.leave}, {"span", &py.span}, {"event", &py.event}, {"refused", &py.refused},
     {"contain", &py.contain}, {"span_doc", &py.span_doc}, {"event_doc", &py.event_doc}, {"form", &py.form},
 };
-enum { FORM = 2, NUMBER_OF_PARTS = sizeof PARTS / sizeof PARTS[0] };
+enum { FORM = 3, NUMBER_OF_PARTS = sizeof PARTS / sizeof PARTS[0] };
 
 static PyObject *install(PyObject *Py_UNUSED(module), PyObject *args, PyObject *parts)
 {

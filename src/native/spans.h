@@ -2,6 +2,8 @@
 
 #include "values.h"
 
+enum { MOST_NAME_CHARS = 1000, MOST_TEMPLATES = 4096 };
+
 /* Note an error of ours and let go of it: it ends here, unless the program's signal handler raised it. */
 static int contain(PyObject *place, PyObject *error)
 {
@@ -102,12 +104,53 @@ static int write_start_from(Line *line, PyObject *span, PyObject *template)
     return DONE;
 }
 
-/* Return the fixed parts of a node's lines, made now where it is new: a new reference, or NULL with an exception. */
+/* Whether a name stands in a line as it is: plain, short, and without a secret. */
+static int is_plain_name(Line *line, PyObject *name)
+{
+    if (!PyUnicode_CheckExact(name) || PyUnicode_GET_LENGTH(name) > MOST_NAME_CHARS || !is_plain(name))
+        return UNUSUAL;
+    return PyUnicode_GET_LENGTH(name) < shortest_secret ? DONE : is_clean(line->recorder, name);
+}
+
+/* As `make_template` of the recorder makes it: a new reference, or NULL with an exception. */
+static PyObject *plain_template(PyObject *run_id, PyObject *node, PyObject *kind)
+{
+    static const char boundary[] = "\",\"run_id\":\"%U\",\"event\":\"node_%s\",\"level\":\"INFO\",\"node_id\":\"%U\",\"span_id\":\"";
+    PyObject *parts = Py_BuildValue(
+        "((NNNN))", PyUnicode_FromFormat(boundary, run_id, "started", node),
+        PyUnicode_FromFormat(boundary, run_id, "completed", node),
+        kind ? PyUnicode_FromFormat("\"type\":\"%U\"", kind) : PyUnicode_FromString(""),
+        PyUnicode_FromFormat("\",\"node_id\":\"%U\",\"span_id\":\"", node));
+    PyObject *template = parts ? PyTuple_Type.tp_new((PyTypeObject *)py.Template, parts, NULL) : NULL;
+    Py_XDECREF(parts);
+    return template;
+}
+
+/* Make the template of a node that is new, and keep it for the run. NULL without an exception: Python must make it. */
+static PyObject *new_template(Line *line, PyObject *templates, PyObject *name)
+{
+    int has_kind = PyTuple_CheckExact(name) && PyTuple_GET_SIZE(name) == 2;
+    PyObject *node = has_kind ? PyTuple_GET_ITEM(name, 0) : name, *kind = has_kind ? PyTuple_GET_ITEM(name, 1) : NULL;
+    int outcome = PyDict_GET_SIZE(templates) < MOST_TEMPLATES ? is_plain_name(line, node) : UNUSUAL;
+    if (outcome == DONE && kind)
+        outcome = is_plain_name(line, kind);
+    PyObject *run_id = outcome == DONE ? get(line->run, RUN_RUN_ID) : NULL;
+    PyObject *template = run_id && PyUnicode_CheckExact(run_id) ? plain_template(run_id, node, kind) : NULL;
+    Py_XDECREF(run_id);
+    if (template && PyDict_SetItem(templates, name, template) < 0)
+        Py_CLEAR(template);
+    return template;
+}
+
+/* Return the fixed parts of a node's lines: a new reference, or NULL with an exception. */
 static PyObject *template_of(Line *line, PyObject *name)
 {
     PyObject *templates = get(line->run, RUN_TEMPLATES), *template = NULL;
-    if (templates && PyDict_CheckExact(templates))
+    if (templates && PyDict_CheckExact(templates)) {
         template = Py_XNewRef(PyDict_GetItemWithError(templates, name));
+        if (!template && !PyErr_Occurred())
+            template = new_template(line, templates, name);
+    }
     if (templates && !template && !PyErr_Occurred())
         template = PyObject_CallMethodObjArgs(line->recorder, word_make_template, line->run, name, NULL);
     Py_XDECREF(templates);

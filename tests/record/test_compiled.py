@@ -25,7 +25,9 @@ import clew
 from clew.journal.writer import JournalWriter
 from clew.record import hot
 from clew.record.clock import SystemClock
-from clew.record.span import Span
+from clew.record.context import current
+from clew.record.recorder import Template
+from clew.record.span import Span, open_span
 from clew.testing import FakeClock, Recording, recording
 from tests.record.odd_values import any_text, any_value
 
@@ -395,3 +397,25 @@ def test_nested_plain_data_takes_the_quick_way_once_its_names_are_known(log: Rec
         nest: list[Any] = []
         nest.append(nest)
         assert quick({"rows": nest}, recorder) is None
+
+
+def test_a_new_plain_name_takes_no_python_and_has_the_template_that_python_makes() -> None:
+    names: list[str | tuple[str, str]] = ["n", "a name with blanks", ("n", "tool"), ("x" * 1000, "k"), ""]
+    odd: list[str | tuple[str, str]] = [
+        "é",
+        'quote"',
+        "x" * 1001,
+        "sk-ant-" + "a1B2" * 12,
+        ("n", "\n"),
+        "\x7f",
+    ]
+    with recording(clock=SystemClock()), clew.run("r"):
+        plain_work()
+        run = current.get().run  # type: ignore[union-attr]
+        recorder = run.recorder
+        for name in [*names, *odd]:
+            calls = python_calls(lambda name=name: open_span(name, {}).__enter__())  # type: ignore[misc]
+            made = run.templates.pop(name)
+            assert made == recorder.make_template(run, name)
+            assert type(made) is Template
+            assert ("make_template" in calls) == (name in odd)

@@ -36,7 +36,10 @@ def work() -> list[str]:
             clew.event("x", e=["f"])
             clew.add_metric("m", 5)
             seen.append(f"doubled {double(4)}")
-        with contextlib.suppress(ValueError), clew.span("b"):
+        with (
+            contextlib.suppress(ValueError),
+            clew.span("bé"),
+        ):  # a name that the compiled form leaves to Python
             seen.append("raising")
             raise ValueError("the program's own")
         run.output(6)

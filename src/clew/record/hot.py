@@ -24,7 +24,7 @@ from clew.record.work import Work
 event, span = happening.event, spans.span
 quick_fields = REFERENCE_FIELDS = encode.quick_fields
 REFERENCE: Final = (spans.Span.__enter__, spans.Span.__exit__, span, event)
-FORM: Final = 2
+FORM: Final = 3
 """Counts up in here and in src/native whenever a line of theirs changes, so that an old module is not used."""
 _SWITCH: Final = "CLEW_COMPILED"
 _obstacle = ""
@@ -93,6 +93,7 @@ def _made() -> tuple[Any, Any, Any, Any]:
         JournalWriter=JournalWriter,
         Stamper=Stamper,
         Ambient=Ambient,
+        Template=recorders.Template,
         current=current,
         ambient=ambient,
         noop=NOOP_SPAN,
