@@ -12,7 +12,7 @@ import pytest
 
 from clew.errors import ProviderError, ToolError
 from clew.model.usage import Usage
-from clew.workflow.agent_loop import MOST_RESULT_BYTES, AgentResult, CallFunction
+from clew.workflow.agent_loop import MOST_AT_ONCE, MOST_RESULT_BYTES, AgentResult, CallFunction
 from clew.workflow.chat import CallPlace, ChatAnswer, Message
 from clew.workflow.project import McpServer
 from tests.workflow.agent_parts import HERE, START, Model, Observer, Run, agent_in, logged, wants
@@ -81,6 +81,24 @@ def test_every_step_is_told_and_equals_what_the_tools_wrote_down(
 def test_calls_of_one_turn_that_need_each_other_run_at_the_same_time(run: Run) -> None:
     model = Model(wants(("meet", {"n": 1}), ("meet", {"n": 2})), ChatAnswer(text="met"))
     assert run(model).text == "met"
+
+
+def test_however_many_calls_a_turn_has_only_some_run_at_the_same_time(run: Run) -> None:
+    running: list[int] = []
+    most = 0
+
+    async def around(name: str, arguments: dict[str, Any], really: Any) -> Any:
+        nonlocal most
+        running.append(1)
+        most = max(most, len(running))
+        await asyncio.sleep(0.005)
+        running.pop()
+        return await really(name, arguments)
+
+    model = Model(wants(*(("add", {"a": n, "b": 0}) for n in range(60))), ChatAnswer(text="all"))
+    assert run(model, call_tool=around).text == "all"
+    assert most == MOST_AT_ONCE
+    assert [message.content for message in model.told()[-60:]] == [f'{{"sum":{n}}}' for n in range(60)]
 
 
 @pytest.mark.parametrize(

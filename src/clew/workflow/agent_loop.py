@@ -16,6 +16,8 @@ from clew.workflow.tools.port import Tool
 
 MOST_RESULT_BYTES: Final = 100_000
 """Of one tool's result, as the model is told it."""
+MOST_AT_ONCE: Final = 16
+"""Tools of one turn that run at the same time, each in a thread: a model may ask for a thousand."""
 _FENCE: Final = "```"
 
 Reader = Callable[[str], Any]
@@ -254,10 +256,11 @@ class _Caller:
         self._tools = tools
         self._observer = observer
         self._call_tool = call_tool
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
         self.names: list[str] = []
 
     async def call_all(self, calls: Sequence[ToolCall]) -> list[Message]:
-        """Call all at the same time and return what the model is told, in the order of the calls."""
+        """Call all, sixteen at a time, and return what the model is told, in the order of the calls."""
         self.names.extend(call.name for call in calls)
         running = [asyncio.create_task(self._call(call)) for call in calls]
         try:
@@ -271,7 +274,8 @@ class _Caller:
     async def _call(self, call: ToolCall) -> Message:
         output, error = None, None
         try:
-            output = await self._really(call)
+            async with self._places:
+                output = await self._really(call)
         except ToolError as caught:
             error = str(caught)
         self._observer.tool_called(call.name, call.arguments, output, error)
