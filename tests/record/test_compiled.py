@@ -25,11 +25,10 @@ import clew
 from clew.journal.writer import JournalWriter
 from clew.record import hot
 from clew.record.clock import SystemClock
-from clew.record.context import current
-from clew.record.recorder import Template
-from clew.record.span import Span, open_span
+from clew.record.span import Span
 from clew.testing import FakeClock, Recording, recording
 from tests.record.odd_values import any_text, any_value
+from tests.record.python_calls import python_calls
 
 pytestmark = pytest.mark.skipif(
     not hot.IS_COMPILED and shutil.which("cc") is None,
@@ -132,22 +131,6 @@ def test_both_forms_write_the_same_lines(program: list[Step]) -> None:
 
 
 # --- it is really at work, and only where it may ----------------------------------------------------------------------
-
-
-def python_calls(work: Callable[[], object]) -> list[str]:
-    """Names of the Python functions of Clew that were called."""
-    seen: list[str] = []
-
-    def note(frame: Any, what: str, _argument: object) -> None:
-        if what == "call" and "clew" in frame.f_code.co_filename and frame.f_code.co_filename != __file__:
-            seen.append(frame.f_code.co_name)
-
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return seen
 
 
 def plain_work() -> None:
@@ -397,25 +380,3 @@ def test_nested_plain_data_takes_the_quick_way_once_its_names_are_known(log: Rec
         nest: list[Any] = []
         nest.append(nest)
         assert quick({"rows": nest}, recorder) is None
-
-
-def test_a_new_plain_name_takes_no_python_and_has_the_template_that_python_makes() -> None:
-    names: list[str | tuple[str, str]] = ["n", "a name with blanks", ("n", "tool"), ("x" * 1000, "k"), ""]
-    odd: list[str | tuple[str, str]] = [
-        "é",
-        'quote"',
-        "x" * 1001,
-        "sk-ant-" + "a1B2" * 12,
-        ("n", "\n"),
-        "\x7f",
-    ]
-    with recording(clock=SystemClock()), clew.run("r"):
-        plain_work()
-        run = current.get().run  # type: ignore[union-attr]
-        recorder = run.recorder
-        for name in [*names, *odd]:
-            calls = python_calls(lambda name=name: open_span(name, {}).__enter__())  # type: ignore[misc]
-            made = run.templates.pop(name)
-            assert made == recorder.make_template(run, name)
-            assert type(made) is Template
-            assert ("make_template" in calls) == (name in odd)
