@@ -5,13 +5,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from clew.config import SETTING_NAMES, load_settings
 from clew.errors import NoSuchRunError
 from clew.journal.layout import usable_home
+from clew.journal.sentences import say
 from clew.journal.writer import JournalWriter
 from clew.model.ids import new_run_id, new_span_prefix, new_writer_id
 from clew.model.trace import ExecutionTrace, set_html_drawer
@@ -59,7 +59,7 @@ class Session:
             self.configure(load_settings(strict=False))
             for complaint in self.settings.complaints:
                 rest = "; the default is used" if complaint.setting in SETTING_NAMES else ""
-                _tell(f"clew: {complaint.message}{rest}")
+                say(f"clew: {complaint.message}{rest}")
         assert self._settings is not None
         return self._settings
 
@@ -75,7 +75,7 @@ class Session:
             wanted = self.settings.home
             self._home = home = usable_home(wanted)
             if home != wanted:
-                _tell(f"clew: {wanted} cannot be written; recording to {home} instead")
+                say(f"clew: {wanted} cannot be written; recording to {home} instead")
         return self._home
 
     def recorder(self) -> Recorder | None:
@@ -251,11 +251,6 @@ def _draw(trace: ExecutionTrace) -> str:
     from clew.view.html import trace_repr_html  # only a notebook shows one
 
     return trace_repr_html(trace)
-
-
-def _tell(message: str) -> None:
-    with contextlib.suppress(Exception):  # a closed stderr is no reason to disturb the program
-        sys.stderr.write(f"{message}\n")
 
 
 atexit.register(session.close)

@@ -24,6 +24,8 @@ OK: Final = 0
 FAILED: Final = 1
 BAD_USE: Final = 2
 INTERRUPTED: Final = 130
+_PATIENCE_S: Final = 5.0
+"""How long why a command failed waits for a pager that reads nothing just now."""
 
 
 class Place(NamedTuple):
@@ -229,7 +231,7 @@ def _give_up_output() -> None:
 def _say(message: str) -> None:
     from clew.cli.output import note
 
-    note(" ".join(message.split()))
+    note(" ".join(message.split()), patience_s=_PATIENCE_S)
 
 
 if __name__ == "__main__":

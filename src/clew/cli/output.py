@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO, Final, TextIO
 
 import msgspec
 
+from clew.journal.sentences import say
 from clew.stream.human import should_colour
 from clew.view.cells import harmless
 
@@ -152,8 +152,10 @@ def harmless_bytes(data: bytes) -> bytes:
     return _OBEYED.sub(lambda match: b"\\u%04x" % ord(match[0].decode()), data)
 
 
-def note(message: str) -> None:
-    """Print a sentence on standard error: it is no result, and no failure either."""
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(f"clew: {harmless(message, encoding=sys.stderr.encoding or 'utf-8')}\n")
+def note(message: str, *, patience_s: float = 0.5) -> None:
+    """Print a sentence on standard error: it is no result, and no failure either.
+
+    Args: patience_s: how long to wait where standard error takes nothing now; then the sentence is dropped.
+    """
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    say(f"clew: {harmless(message, encoding=encoding)}", patience_s=patience_s)

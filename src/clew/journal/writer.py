@@ -21,6 +21,7 @@ from clew.journal.marks import Header, Seal, encode_mark
 from clew.journal.process import this_process
 from clew.journal.ring import MemoryRing, run_of
 from clew.journal.segment import Segment, create_segment
+from clew.journal.sentences import say
 from clew.journal.signals import Tolerate, let_through
 from clew.model.events import SCHEMA_VERSION, format_timestamp
 from clew.version import VERSION
@@ -54,13 +55,13 @@ class JournalWriter:
         ids: Ids,
         mode: str = "auto",
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
-        report: Callable[[str], None] | None = None,
+        report: Callable[[str], object] | None = None,
     ) -> None:
         self.home = home
         self.mode = mode
         self._clock = clock
         self._segment_bytes = segment_bytes
-        self._report = report or _to_stderr
+        self._report = report or say
         self._told = False
         self._ring = MemoryRing()
         self._segment: Segment | None = None
@@ -394,7 +395,3 @@ def _reason(error: Exception) -> str:
     where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
     what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"{where}{what}"
-
-
-def _to_stderr(message: str) -> None:
-    sys.stderr.write(f"{message}\n")

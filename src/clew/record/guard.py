@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 
+from clew.journal.sentences import say
 from clew.journal.signals import let_through
 
 
@@ -33,11 +34,11 @@ class Guard:
             return  # while Python takes itself apart, anything may fail, and nobody is to blame
         self._told = True
         with contextlib.suppress(Exception):
-            sys.stderr.write(f"clew: a fault in recording was contained: {type(error).__name__}: {error}\n")
+            say(f"clew: a fault in recording was contained: {type(error).__name__}: {error}")
             if os.environ.get("CLEW_DEBUG"):
                 import traceback  # only whoever looks for a fault of ours needs it
 
-                traceback.print_exception(error, file=sys.stderr)
+                say("".join(traceback.format_exception(error)).rstrip())
 
     def take(self, run_id: str) -> int:
         """Return how many events of a run were lost since this was last asked."""
