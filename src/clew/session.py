@@ -225,7 +225,8 @@ def traced(function: Any = None, /, *, name: str | None = None, kind: str | None
     """Record every call of a function, coroutine, generator or async generator as a span.
 
     Use it as `@traced` or `@traced(kind="retrieval")`. Where recording is switched off when the function is
-    defined, the result is the function itself.
+    defined, the result is the function itself. So it is, always, for what a program uses otherwise than by calls: a
+    class, a property (trace the function below `@property`), an object with attributes of its own.
     """
     if function is None:
         return lambda f: traced(f, name=name, kind=kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.record.context import current
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from clew.record.span import Span
 
 _SELF: Final = frozenset({"self", "cls"})
+_CACHED: Final = functools._lru_cache_wrapper
+_CACHE_CALLS: Final = ("cache_info", "cache_clear")  # what else a cache has, `functools.wraps` takes along
+_FUNCTIONS: Final = (
+    _CACHED,
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    types.MethodWrapperType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+)
 
 
 class _Call:
@@ -28,7 +40,10 @@ class _Call:
             self.name = self.name.rpartition("<locals>.")[2]
         self._node = self.name if kind is None else (self.name, kind)
         code = getattr(inspect.unwrap(function), "__code__", None)
-        self._names: tuple[str, ...] = () if code is None else code.co_varnames[: code.co_argcount]
+        first = (
+            1 if inspect.ismethod(function) else 0
+        )  # what it is bound to is not among the arguments of a call
+        self._names: tuple[str, ...] = () if code is None else code.co_varnames[first : code.co_argcount]
 
     def open(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | NoopSpan:
         inputs: dict[str, Any] = dict(zip(self._names, args, strict=False))
@@ -45,12 +60,15 @@ def trace_function(function: Any, *, name: str | None, kind: str | None) -> Any:
 
     Args:
         function: a function, coroutine function, generator function, async generator function, static or
-            class method.
+            class method. What stands for more than its calls (a class, a property, an object with attributes) comes
+            back as it is: in its place, a function would be another thing to the program.
         name: the node's name; the function's qualified name where None.
         kind: prompt, tool, retrieval ...
     """
-    if isinstance(function, staticmethod | classmethod):
-        return type(function)(trace_function(function.__func__, name=name, kind=kind))
+    if type(function) in {staticmethod, classmethod, functools.partial}:
+        return _rebuilt(function, name=name, kind=kind)
+    if not _is_only_called(function):
+        return function
     call = _Call(function, name, kind)
     if inspect.isasyncgenfunction(function):
         return _async_generator(function, call)
@@ -58,7 +76,36 @@ def trace_function(function: Any, *, name: str | None, kind: str | None) -> Any:
         return _generator(function, call)
     if inspect.iscoroutinefunction(function):
         return _coroutine(function, call)
-    return _plain(function, call)
+    traced = _plain(function, call)
+    if isinstance(function, _CACHED):
+        for attribute in _CACHE_CALLS:
+            setattr(traced, attribute, getattr(function, attribute))
+    return traced
+
+
+def _rebuilt(function: Any, *, name: str | None, kind: str | None) -> Any:
+    """Return the same kind of thing around a traced function."""
+    if isinstance(function, functools.partial):
+        inner = trace_function(function.func, name=name, kind=kind)
+        made: Any = functools.partial(inner, *function.args, **function.keywords)
+        is_same = inner is function.func
+    else:
+        inner = trace_function(function.__func__, name=name, kind=kind)
+        made = type(function)(inner)
+        is_same = inner is function.__func__
+    if is_same:
+        return function
+    made.__dict__.update({key: value for key, value in vars(function).items() if key != "__wrapped__"})
+    return made
+
+
+def _is_only_called(function: Any) -> bool:
+    """Say whether all that a program does with it is to call it, so that a function can stand in its place."""
+    if not callable(function) or isinstance(function, type):
+        return False
+    if isinstance(function, _FUNCTIONS) or hasattr(function, "__code__"):
+        return True
+    return not any(not attribute.startswith("_") for attribute in dir(function))
 
 
 def _plain(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
