@@ -9,6 +9,7 @@ import contextlib
 import os
 import sqlite3
 import weakref
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from clew.journal.layout import journal_folder
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INDEX_NAME: Final = "index.sqlite"
-VERSION: Final = 2
+VERSION: Final = 3
 _APPLICATION: Final = 0x434C4557  # "CLEW"
 _PATIENCE_S: Final = 2.0
 _TABLES: Final = """
@@ -29,9 +30,22 @@ CREATE TABLE parts(path TEXT, run_id TEXT, row BLOB, PRIMARY KEY(path, run_id)) 
 CREATE INDEX parts_by_run ON parts(run_id);
 CREATE TABLE writers(writer TEXT PRIMARY KEY, row BLOB) WITHOUT ROWID;
 CREATE TABLE runs(run_id TEXT PRIMARY KEY, started_at TEXT, unsettled INT, row BLOB) WITHOUT ROWID;
-CREATE INDEX runs_by_time ON runs(started_at);
 CREATE INDEX runs_unsettled ON runs(unsettled) WHERE unsettled;
 """
+_SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
+"""What SQLite keeps beside a file."""
+
+
+def is_damage(error: Exception) -> bool:
+    """Say whether an error of the index comes from what is in its file, so that it has to be made again.
+
+    It may be of any type: a damaged file may hold texts that are no UTF-8, in the messages of SQLite too, and rows
+    that are nothing at all. An error of the system's says nothing of the contents, and neither does a lock.
+    """
+    if isinstance(error, sqlite3.OperationalError):
+        # Python's own have no code: a text of the file that is no UTF-8.
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
+    return not isinstance(error, OSError)
 
 
 class Database:
@@ -59,7 +73,7 @@ class Database:
         try:
             yield connection
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(Exception):  # the first error is the one that counts
                 connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
@@ -89,6 +103,8 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         """Return a connection to a file that is a sound index of ours, else to memory."""
         for _ in range(2):
+            if not _are_files(self._path):
+                break
             try:
                 connection = _open_file(self._path)
             except (OSError, sqlite3.OperationalError):
@@ -97,7 +113,7 @@ class Database:
             if kind == "ours":
                 self.in_memory = False
                 return connection
-            connection.close()
+            _close_quietly([connection])
             # A later Clew works here as well: its index is left to it.
             if kind == "newer" or not _remove(self._path):
                 break
@@ -107,7 +123,10 @@ class Database:
         """Return a connection to memory, with what the file has if that can be read."""
         self.in_memory = True
         copy = _in_memory()
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(_read_only(self._path)) as source:
+        if not _are_files(self._path):
+            return copy
+        # Whatever is wrong with the file, there is nothing in it that the segments do not say as well.
+        with contextlib.suppress(Exception), contextlib.closing(_read_only(self._path)) as source:
             if _kind(source) == "ours":
                 source.backup(copy)
         if _kind(copy) == "ours":
@@ -122,11 +141,29 @@ def look_at(home: Path) -> Literal["missing", "sound", "newer", "unusable"]:
     try:
         if not path.exists():
             return "missing"
+        if not _are_files(path):
+            return "unusable"
         with contextlib.closing(_read_only(path)) as connection:
             kind = _kind(connection)
-    except (sqlite3.Error, OSError):
+    except Exception:
         return "unusable"
     return "sound" if kind == "ours" else "newer" if kind == "newer" else "unusable"
+
+
+def _are_files(path: Path) -> bool:
+    """Say whether a database and what SQLite keeps beside it are regular files, or not there.
+
+    To open a pipe is to wait for whoever is at its other end, for ever if need be.
+    """
+    for suffix in _SUFFIXES:
+        try:
+            if not S_ISREG(path.with_name(path.name + suffix).stat().st_mode):
+                return False
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+    return True
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
@@ -148,11 +185,11 @@ def _open_file(path: Path) -> sqlite3.Connection:
                 _create(connection)
             connection.execute("COMMIT")
         connection.execute("PRAGMA synchronous=NORMAL")
-    except sqlite3.OperationalError:
-        connection.close()
-        raise
-    except sqlite3.Error:
-        pass  # no database at all, which the caller will find out
+    except Exception as error:
+        if not is_damage(error):
+            _close_quietly([connection])
+            raise
+        # No database, or a damaged one, which the caller will find out.
     return connection
 
 
@@ -185,7 +222,7 @@ def _kind(connection: sqlite3.Connection) -> str:
         if version > VERSION:
             return "newer"
         complete = {"segments", "parts", "writers", "runs"} <= _tables(connection)
-    except sqlite3.Error:
+    except Exception:
         return "other"
     return "ours" if version == VERSION and complete else "other"
 
@@ -201,7 +238,7 @@ def _tables(connection: sqlite3.Connection) -> set[Any]:
 def _remove(path: Path) -> bool:
     """Delete a database file and what SQLite keeps beside it; say whether that worked."""
     try:
-        for suffix in ("", "-wal", "-shm", "-journal"):
+        for suffix in _SUFFIXES:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
     except OSError:
         return False
@@ -210,5 +247,5 @@ def _remove(path: Path) -> bool:
 
 def _close_quietly(connections: list[sqlite3.Connection]) -> None:
     for connection in connections:
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(Exception):  # of a damaged file it may complain in any way
             connection.close()

@@ -7,7 +7,6 @@ wrong with its file, the answer is to make it again, or to do without a file.
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 from pathlib import Path
 from stat import S_ISREG
@@ -18,7 +17,7 @@ import msgspec
 from clew.errors import JournalError
 from clew.journal.layout import date_folders, journal_folder, segment_name
 from clew.journal.reader import SegmentReader, SegmentState, read_header, read_seal
-from clew.store.database import Database
+from clew.store.database import Database, is_damage
 from clew.store.liveness import life_of, synthesized
 from clew.store.rows import (
     Part,
@@ -33,6 +32,7 @@ from clew.store.scan import Scan
 from clew.store.settle import Settling, written_of
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Collection, Sequence
 
     from clew.journal.marks import Header
@@ -46,6 +46,8 @@ _BATCH_BYTES: Final = 64 * 1024 * 1024
 _BATCH_SEGMENTS: Final = 1000
 _MOST_ROUNDS: Final = 5
 
+_COUNTS: Final = "SELECT (SELECT count(row) FROM runs) = (SELECT count(DISTINCT run_id) FROM parts)"
+"""One statement, so that another process that writes cannot come in between."""
 _KNOWN: Final = list[tuple[str, int, int, int, int]]
 
 
@@ -95,12 +97,28 @@ class Index:
 
     def runs(self) -> list[RunRow]:
         """Return a row for every run, newest first."""
-        return self._guarded(
-            lambda: [
-                decode_run(row)
-                for (row,) in self._rows("SELECT row FROM runs ORDER BY started_at DESC, run_id DESC")
-            ],
-        )
+
+        def read() -> list[RunRow]:
+            rows = self._rows("SELECT run_id, row FROM runs ORDER BY started_at DESC, run_id DESC")
+            found = [_of_run(run_id, decode_run(row)) for run_id, row in rows]
+            if self._rows(_COUNTS).fetchone() != (1,):
+                raise ValueError("rows of the index are gone")
+            return found
+
+        return self._guarded(read)
+
+    def renewed(self) -> bool:
+        """Make the index again if its file is damaged, and say so. Reads all of it: for when something is missing."""
+
+        def check() -> bool:
+            return [text for (text,) in self._rows("PRAGMA integrity_check(1)")] == ["ok"]
+
+        with self._lock:
+            if self._guarded(check):
+                return False
+            self._database.rebuild()
+            self._guarded(self._refresh)
+            return True
 
     def segments(self) -> list[SegmentRow]:
         """Return what is known of every segment, oldest date first."""
@@ -111,7 +129,8 @@ class Index:
     def segments_of(self, run_id: str) -> list[tuple[Path, bool, bool]]:
         """Return the segments that hold a run: path, whether nothing will be added, and whether nothing else is in it."""
         query = """SELECT segments.row, (SELECT count(*) FROM parts AS others WHERE others.path = segments.path)
-                   FROM parts JOIN segments USING (path) WHERE parts.run_id = ?"""
+                   FROM runs LEFT JOIN parts USING (run_id) LEFT JOIN segments USING (path)
+                   WHERE runs.run_id = ?"""  # a run without segments is damage, and so a row that cannot be read
 
         def read() -> list[tuple[Path, bool, bool]]:
             found = [(decode_segment(row), runs) for row, runs in self._rows(query, run_id)]
@@ -149,14 +168,19 @@ class Index:
         with self._lock:
             try:
                 return action()
-            except sqlite3.OperationalError:
-                self._database.move_to_memory()
-            except (sqlite3.Error, msgspec.MsgspecError):
-                self._database.rebuild()
+            except Exception as error:
+                if isinstance(error, OSError):
+                    raise
+                if is_damage(error):
+                    self._database.rebuild()
+                else:
+                    self._database.move_to_memory()
             try:
                 self._refresh()
                 return action()
-            except (sqlite3.Error, msgspec.MsgspecError):
+            except Exception as error:
+                if isinstance(error, OSError):
+                    raise
                 self._database.start_empty_in_memory()
             self._refresh()
             return action()
@@ -281,6 +305,13 @@ class Index:
                 settling.put(scanned.row, scanned.parts.values())
             settling.settle()
         return complete
+
+
+def _of_run(run_id: object, row: RunRow) -> RunRow:
+    """Return the row of a run. Raises: ValueError where it is that of another."""
+    if row.run_id != run_id:
+        raise ValueError("a row of the index stands under another run's id")
+    return row
 
 
 def _still_the_same(row: SegmentRow, stat: os.stat_result, header: Header | None) -> SegmentRow | None:

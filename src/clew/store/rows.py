@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from binascii import crc32
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from clew.journal.process import Process
 from clew.journal.reader import SegmentState
 from clew.model.events import Event
+
+_Row = TypeVar("_Row")
+_CHECKSUM_BYTES: Final = 4
 
 Numbers = list[tuple[int, int]]
 """Sequence numbers as closed intervals: ascending, disjoint and not adjacent."""
@@ -135,7 +140,28 @@ class WriterRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Events that are missing from its numbers and that it did not declare as lost, by run."""
 
 
-decode_run: Final = msgspec.json.Decoder(RunRow).decode
-decode_segment: Final = msgspec.json.Decoder(SegmentRow).decode
-decode_part: Final = msgspec.json.Decoder(Part).decode
-decode_writer: Final = msgspec.json.Decoder(WriterRow).decode
+def encode_row(row: RunRow | SegmentRow | Part | WriterRow) -> bytes:
+    """Return a row as the index keeps it: its checksum and its JSON.
+
+    A digit that the disk changed would be as good a digit as any other.
+    """
+    text = msgspec.json.encode(row)
+    return crc32(text).to_bytes(_CHECKSUM_BYTES, "big") + text
+
+
+def _decoder(kind: type[_Row]) -> Callable[[bytes], _Row]:
+    decode = msgspec.json.Decoder(kind).decode
+
+    def decode_row(row: bytes) -> _Row:
+        text = row[_CHECKSUM_BYTES:]
+        if crc32(text) != int.from_bytes(row[:_CHECKSUM_BYTES], "big"):
+            raise ValueError("a row of the index was damaged")
+        return decode(text)
+
+    return decode_row
+
+
+decode_run: Final = _decoder(RunRow)
+decode_segment: Final = _decoder(SegmentRow)
+decode_part: Final = _decoder(Part)
+decode_writer: Final = _decoder(WriterRow)

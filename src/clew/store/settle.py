@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from clew.model.ends import run_fields
 from clew.model.events import format_timestamp
 from clew.model.inside import order
@@ -19,13 +17,13 @@ from clew.store.rows import (
     decode_part,
     decode_segment,
     decode_writer,
+    encode_row,
 )
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Iterable, Sequence
 
-_encode = msgspec.json.encode
 _WRITTEN: Final = """
 SELECT writers.row, parts.row FROM parts JOIN segments USING (path) JOIN writers USING (writer)
 WHERE parts.run_id = ? ORDER BY segments.writer"""
@@ -65,9 +63,11 @@ class Settling:
         """Put in a segment, and those of its parts that changed."""
         for part in parts:
             self._runs.add(part.run_id)
-            self._execute("INSERT OR REPLACE INTO parts VALUES (?,?,?)", row.path, part.run_id, _encode(part))
+            self._execute(
+                "INSERT OR REPLACE INTO parts VALUES (?,?,?)", row.path, part.run_id, encode_row(part)
+            )
         self._writers.add(row.writer)
-        values = (row.path, row.writer, row.inode, row.size, row.mtime_ns, int(row.finished), _encode(row))
+        values = (row.path, row.writer, row.inode, row.size, row.mtime_ns, int(row.finished), encode_row(row))
         self._execute("INSERT OR REPLACE INTO segments VALUES (?,?,?,?,?,?,?)", *values)
 
     def settle(self) -> None:
@@ -100,7 +100,7 @@ class Settling:
         )
         if now == before:
             return
-        self._execute("INSERT OR REPLACE INTO writers VALUES (?,?)", writer, _encode(now))
+        self._execute("INSERT OR REPLACE INTO writers VALUES (?,?)", writer, encode_row(now))
         self._runs.update(run for (run,) in self._execute(_UNSETTLED, writer))
         self._runs.update(now.missing)
         if before is not None:
@@ -121,7 +121,7 @@ class Settling:
         row = _run_row(run_id, written)
         key = format_timestamp(row.started_at) if row.started_at is not None else _first_at(written)
         unsettled = int(not is_settled(written, row.status))
-        self._execute("INSERT OR REPLACE INTO runs VALUES (?,?,?,?)", run_id, key, unsettled, _encode(row))
+        self._execute("INSERT OR REPLACE INTO runs VALUES (?,?,?,?)", run_id, key, unsettled, encode_row(row))
 
 
 def written_of(connection: sqlite3.Connection, run_id: str) -> list[Written]:

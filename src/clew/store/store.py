@@ -85,6 +85,11 @@ class Store:
         Raises: NoSuchRunError, AmbiguousRunError.
         """
         self.refresh()
+        try:
+            return resolve(reference, self._index.runs(), home=self.home)
+        except NoSuchRunError:
+            if not self._index.renewed():
+                raise
         return resolve(reference, self._index.runs(), home=self.home)
 
     def lines(self, run_id: str) -> Iterator[bytes]:
@@ -118,16 +123,13 @@ class Store:
         Raises: NoSuchRunError where no event of it is there.
         """
         self.refresh()
-        added = self._index.synthesized(run_id)
-        fold = Fold(run_id)
         collecting = gc.isenabled()
         # Millions of new objects and not one cycle among them: the collector would walk them again and again.
         gc.disable()
         try:
-            for bite in self._bites(run_id, self._index.segments_of(run_id)):
-                fold.add_lines(bite)
-            for event in added:
-                fold.add(event)
+            fold = self._folded(run_id)
+            if not fold.count and self._index.renewed():
+                fold = self._folded(run_id)
             if not fold.count:
                 raise NoSuchRunError(
                     f"There is no run {run_id!r} in {self.home}; `clew runs` lists what is there."
@@ -136,6 +138,15 @@ class Store:
         finally:
             if collecting:
                 gc.enable()
+
+    def _folded(self, run_id: str) -> Fold:
+        fold = Fold(run_id)
+        added = self._index.synthesized(run_id)
+        for bite in self._bites(run_id, self._index.segments_of(run_id)):
+            fold.add_lines(bite)
+        for event in added:
+            fold.add(event)
+        return fold
 
     def spending(self, run_ids: Collection[str]) -> dict[str, Spent]:
         """Return tokens and costs of each of some runs: see `clew.store.spending`."""
