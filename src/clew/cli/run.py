@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 _DRAIN_S: Final = 3.0
 """How long the end of a program waits for a slow destination of the stream."""
 
+_STREAM_FLAGS: Final = tuple(
+    f"telemetry{part}" for part in ("", "_format", "_file", "_stdout", "_filter", "_level")
+)
+
 
 class ProgramInterrupted(BaseException):
     """The program was stopped with Ctrl-C; Python is to end as it does then."""
@@ -113,7 +117,7 @@ def run(target: str, args: tuple[str, ...], input_json: str | None, name: str | 
     """Run TARGET and record it: a script, a directory with __main__.py, module:function, or a workflow project.
 
     Everything after TARGET belongs to the script. Its exit code, its signals and its standard output are what they
-    are without clew. A project is a folder with clew.yaml or a .tml file; its result is all that standard output gets.
+    are without clew. Of a function the result is printed; of a generator the list of what it yields. A project is a folder with clew.yaml or a .tml file; its result is all that standard output gets.
     """
     if is_project(target):
         _run_project(target, args, _input(input_json), name=name, flags=flags)
@@ -123,8 +127,7 @@ def run(target: str, args: tuple[str, ...], input_json: str | None, name: str | 
     found = find_target(target, args, given_input=_input(input_json))
     options = _stream_options(settings)
     event_filter_of(options)  # a wrong filter or level is told before the program runs
-    for complaint in settings.complaints:
-        note(complaint.message)
+    _tell_before(settings, flags)
     session.configure(settings)
     _run(found, args, name=name or found.name, options=options)
 
@@ -143,8 +146,7 @@ def _run_project(
     form = own["output"]
     options = _stream_options(settings, stdout_is_free=form is None)
     event_filter_of(options)
-    for complaint in settings.complaints:
-        note(complaint.message)
+    _tell_before(settings, flags)
     session.configure(settings)
     prepared = prepare(target, given, own)
     if name is not None:
@@ -193,6 +195,19 @@ def _settings(flags: dict[str, Any]) -> Settings:
     return settings
 
 
+def _tell_before(settings: Settings, flags: dict[str, Any]) -> None:
+    """Tell what of the settings cannot be used, and which options have no effect."""
+    for complaint in settings.complaints:
+        note(complaint.message)
+    given = [f"--{flag.replace('_', '-')}" for flag in _STREAM_FLAGS if flags.get(flag) not in {None, False}]
+    if not given or (settings.telemetry and settings.enabled):
+        return
+    why = "without --telemetry, --telemetry-file or --telemetry-stdout nothing is streamed"
+    if not settings.enabled:
+        why = "recording is switched off, so there is nothing to stream"
+    note(f"{', '.join(given)} {'has' if len(given) == 1 else 'have'} no effect: {why}")
+
+
 def _stream_options(settings: Settings, *, stdout_is_free: bool = False) -> StreamOptions:
     """Standard output is the program's own, or carries the result: the stream goes there only when told to."""
     to: tuple[str, ...] = ("stdout",) if settings.telemetry_stdout else ()
@@ -222,7 +237,10 @@ def _input(text: str | None) -> object:
 def _run(target: Target, args: Sequence[str], *, name: str, options: StreamOptions) -> None:
     result: Any = None
     failure: BaseException | None = None
-    recorded = new_run(name, kind=target.kind, **({"argv": _without_secrets(args)} if args else {}))
+    said: dict[str, Any] = {"argv": _without_secrets(args)} if args else {}
+    if target.given is not msgspec.UNSET:
+        said["inputs"] = target.given
+    recorded = new_run(name, kind=target.kind, **said)
     pid = os.getpid()
     pumps = session.start_stream(recorded.run_id, options, report=note)
     try:

@@ -8,19 +8,24 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 from difflib import get_close_matches
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from clew.errors import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+
+_SUFFIXES: Final = frozenset({"", ".py", ".pyw", ".pyc", ".pyz", ".zip"})
+_PYTHON_LINE: Final = re.compile(rb"#!.*python")
 
 
 class Target(Protocol):
@@ -32,6 +37,8 @@ class Target(Protocol):
     """`script` or `function`."""
     entrypoint: str
     """The file or function that is started."""
+    given: object
+    """Its input; UNSET where it has none."""
 
     def execute(self) -> Any:
         """Run the program to its end in this process; whatever it raises comes out.
@@ -45,6 +52,7 @@ class Script:
     """A file or directory that becomes `__main__`, with `sys.argv` and `sys.path` as Python sets them."""
 
     kind = "script"
+    given: object = msgspec.UNSET
 
     def __init__(self, path: Path, arguments: Sequence[str], *, given: str) -> None:
         """Compile nothing yet; `given` is the path as the user wrote it, for `sys.argv[0]`.
@@ -62,22 +70,30 @@ class Script:
         if not self._path.is_file():
             raise TargetError(
                 f"{given} has neither __main__.py nor clew.yaml, so there is nothing in it to run"
+                if self._is_directory
+                else f"{given} is neither a file nor a directory; give a .py file, a directory or module:function"
             )
         try:
             self._source = self._path.read_bytes()
         except OSError as error:
             raise TargetError(f"{given} cannot be read: {error.strerror}") from None
-        if path.suffix != ".py" and not self._is_directory:
-            self._check(given)
-
-    def _check(self, given: str) -> None:
-        """A file that does not end in .py may be anything; say so before it is taken for a program."""
-        try:
-            compile(self._source, given, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError):
+        if path.suffix != ".py" and not self._is_directory and not self._is_python(path.suffix.lower()):
             raise TargetError(
                 f"{given} is not a Python program; give a .py file, a directory or module:function"
-            ) from None
+            )
+
+    def _is_python(self, suffix: str) -> bool:
+        """A file that does not end in .py may be anything: look before it is taken for a program.
+
+        A text of one word compiles, so what ends in .txt has to say in its first line that it is Python.
+        """
+        if suffix not in _SUFFIXES and not _PYTHON_LINE.match(self._source):
+            return False
+        try:
+            compile(self._source, self._given, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            return False
+        return True
 
     def execute(self) -> None:
         """Run it as `__main__`."""
@@ -110,12 +126,13 @@ class Function:
     def __init__(self, reference: str, *, given: object = msgspec.UNSET) -> None:
         """Name `module:function`; nothing is imported yet. `given` is its input; UNSET for none."""
         self._module, _, self._name = reference.partition(":")
-        self._given = given
+        self.given = given
         self.name = self.entrypoint = reference
 
     def execute(self) -> Any:
-        """Import the module and call the function; a coroutine function is run to its end.
+        """Import the module and call the function; a coroutine or a generator is run to its end.
 
+        Returns: what it returned; of a generator the list of what it yielded.
         Raises: TargetError where there is no such module or function, or it cannot take the input.
         """
         _first_on_path("")
@@ -128,7 +145,11 @@ class Function:
         except ValueError:
             pass  # a builtin that does not say what it takes
         result = function(*arguments, **keywords)
-        return asyncio.run(result) if inspect.iscoroutine(result) else result
+        if inspect.isasyncgen(result):
+            result = _all_of(result)
+        if inspect.iscoroutine(result):
+            return asyncio.run(result)
+        return list(result) if inspect.isgenerator(result) else result
 
     def _find(self) -> Callable[..., Any]:
         try:
@@ -153,11 +174,15 @@ class Function:
         return found  # type: ignore[no-any-return]
 
     def _arguments(self) -> tuple[Sequence[Any], dict[str, Any]]:
-        if self._given is msgspec.UNSET:
+        if self.given is msgspec.UNSET:
             return (), {}
-        if isinstance(self._given, dict):
-            return (), self._given
-        return (self._given if isinstance(self._given, list) else (self._given,)), {}
+        if isinstance(self.given, dict):
+            return (), self.given
+        return (self.given if isinstance(self.given, list) else (self.given,)), {}
+
+
+async def _all_of(generator: AsyncGenerator[Any, Any]) -> list[Any]:
+    return [item async for item in generator]
 
 
 def find_target(given: str, arguments: Sequence[str], *, given_input: object = msgspec.UNSET) -> Target:
