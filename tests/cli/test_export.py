@@ -78,7 +78,7 @@ def test_what_was_there_stays_if_the_new_file_cannot_be_finished(home: Path, tmp
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("clew: ")
+    assert done.stderr.startswith(f"clew: {path}: ")
     assert done.stderr.count("\n") == 1
     assert path.read_text(encoding="utf-8") == "precious"
     assert [entry.name for entry in tmp_path.iterdir() if entry.name != ".clew"] == ["trace.json"]
@@ -96,3 +96,38 @@ def test_a_link_stays_a_link(call: Call, home: Path, tmp_path: Path) -> None:
 def test_a_device_is_written_to_as_it_is(call: Call, home: Path) -> None:
     assert call("export", "agent", "--to", "json", "-o", os.devnull).code == 0
     assert Path(os.devnull).is_char_device()
+
+
+@pytest.mark.parametrize("name", ["json", "csv"])
+def test_a_dash_is_standard_output(
+    call: Call, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("export", "agent", "--to", name, "-o", "-") == call("export", "agent", "--to", name)
+    assert not (tmp_path / "-").exists()
+    done = call("export", "agent", "--to", name, "-o", "-", "--json")
+    assert (done.code, done.out) == (2, "")
+
+
+@pytest.mark.parametrize("name", ["json", "modelops"])
+def test_a_folder_that_is_not_there_is_made_where_a_slash_says_that_it_is_one(
+    call: Call, home: Path, tmp_path: Path, name: str
+) -> None:
+    run_id = Store(home).resolve("agent")
+    assert call("export", "agent", "--to", name, "-o", f"{tmp_path}/new/out.d/").code == 0
+    files = {"json": [f"{run_id}.json"], "modelops": ["spans.jsonl", "summary.json"]}
+    assert sorted(path.name for path in (tmp_path / "new" / "out.d").iterdir()) == files[name]
+
+
+def test_a_file_is_no_folder_whatever_stands_behind_it(call: Call, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious", encoding="utf-8")
+    done = call("export", "agent", "--to", "json", "-o", f"{tmp_path}/file/")
+    assert done == Done(2, "", f"clew: --output: {tmp_path}/file is a file and no folder\n")
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "precious"
+
+
+def test_an_error_names_the_file_that_was_asked_for(call: Call, home: Path) -> None:
+    """In /proc nobody can make a file."""
+    done = call("export", "agent", "--to", "json", "-o", "/proc/self/x.json")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("clew: /proc/self/x.json: ")

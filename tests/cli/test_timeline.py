@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -86,3 +87,27 @@ def test_json_has_the_times_of_every_execution(call: Call, home: Path) -> None:
     assert len(executions) == 19
     assert executions[0]["node_id"] == "calibration.job"
     assert all(bar["start_ns"] <= bar["end_ns"] <= executions[0]["end_ns"] for bar in executions)
+
+
+def test_a_dash_is_standard_output(
+    call: Call, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for option, begin in (("--svg", "<svg"), ("--html", "<!doctype html>")):
+        done = call("timeline", "nightly-calibration", option, "-")
+        assert (done.code, done.err) == (0, "")
+        assert done.out.lower().startswith(begin)
+    assert [path.name for path in tmp_path.iterdir()] == [".clew"]
+
+
+@pytest.mark.needs_extra("plot")
+def test_a_picture_goes_to_standard_output_as_it_is(home: Path) -> None:
+    command = [sys.executable, "-m", "clew.cli.main", "timeline", "agent", "--png", "-"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("arguments", [["--svg", "-", "--html", "-"], ["--svg", "-", "--json"]])
+def test_standard_output_is_one_thing_only(call: Call, home: Path, arguments: list[str]) -> None:
+    done = call("timeline", "agent", *arguments)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "cannot both be standard output" in done.err

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from clew.errors import UsageError
 from clew.export.folder import whole_file
+
+STDOUT: Final = "-"
+"""What names standard output in the place of a file."""
 
 
 class DestinationError(UsageError):
@@ -38,8 +41,15 @@ def destination(path: Path, *, option: str) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def refusals_named(option: str, path: Path) -> Iterator[None]:
-    """Turn a refusal to write below a path that the user gave into an error of the user's."""
+    """Turn a refusal to write below a path that the user gave into an error of the user's.
+
+    Raises: DestinationError; OSError for what failed otherwise, which names the path and no unfinished file.
+    """
     try:
         yield
     except (PermissionError, NotADirectoryError) as error:
         raise DestinationError(f"{option}: {path} cannot be written: {error.strerror}") from error
+    except OSError as error:
+        if error.filename is None or str(error.filename).endswith(".tmp"):
+            error.filename = str(path)
+        raise

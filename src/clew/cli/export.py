@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import click
 
-from clew.cli.destination import destination, refusals_named
+from clew.cli.destination import STDOUT, DestinationError, destination, refusals_named
 from clew.cli.options import home_option, json_option
 from clew.cli.output import TerminalStream, note, print_json
 from clew.cli.reading import read_run
@@ -29,19 +30,20 @@ OPTION: Final = "--output"
 @click.option(
     "-o",
     OPTION,
-    "path",
-    type=click.Path(path_type=Path),
+    "given",
+    type=click.Path(path_type=str),  # a Path would lose the slash at the end
     metavar="PATH",
-    help="A file, or a folder for all files of the format and for a file named after the run.  [default: standard output]",
+    help="A file, or a folder for all files of the format and for a file named after the run; with a slash at its end it is made.  [default: -, standard output]",
 )
 @json_option
 @home_option
-def export(run: str, *, form: str, path: Path | None, as_json: bool, home: Path | None) -> None:
+def export(run: str, *, form: str, given: str | None, as_json: bool, home: Path | None) -> None:
     """Write a run in a format that other programs read.
 
     RUN is the start of an id, a name, or latest. A file takes its place only when it is complete. With --json, which
     needs -o, standard output says what was written.
     """
+    path = None if given in {None, STDOUT} else Path(str(given))
     if as_json and path is None:
         raise click.UsageError(
             "--json says what was written, so it needs -o PATH: without that the export itself is printed"
@@ -52,6 +54,8 @@ def export(run: str, *, form: str, path: Path | None, as_json: bool, home: Path 
         _print(chosen, trace)
         _note_inside(runs_inside)
         return
+    if given is not None and given.endswith(os.sep):
+        _make_folder(path)
     written = _write(chosen, trace, path)
     sizes = [file.stat().st_size if file.is_file() else None for file in written]
     if as_json:
@@ -75,6 +79,14 @@ def _print(chosen: Exporter, trace: ExecutionTrace) -> None:
     sys.stdout.flush()
     raw = cast("BinaryIO", sys.stdout.buffer)
     chosen.write(trace, cast("BinaryIO", TerminalStream(raw)) if sys.stdout.isatty() else raw)
+
+
+def _make_folder(path: Path) -> None:
+    with refusals_named(OPTION, path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise DestinationError(f"{OPTION}: {path} is a file and no folder") from None
 
 
 def _write(chosen: Exporter, trace: ExecutionTrace, path: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,9 +12,9 @@ import click
 import msgspec
 
 from clew.analyze.times import as_of, measure_times
-from clew.cli.destination import destination
+from clew.cli.destination import STDOUT, DestinationError, destination
 from clew.cli.options import home_option, json_option, run_argument
-from clew.cli.output import NARROWEST, Page, note, print_json
+from clew.cli.output import NARROWEST, Page, note, print_json, write_bytes
 from clew.cli.reading import read_run
 from clew.cli.table import shorten
 from clew.view.terminal import timeline_text
@@ -83,15 +84,16 @@ def timeline(
     """Draw when each step of a run ran.
 
     RUN is the start of an id, a name, or latest. Prints bars that fit the window, unless a picture is asked for; of
-    those several can be written at once.
+    those several can be written at once, one of them to standard output, which is named -.
     """
-    trace, runs_inside = read_run(run, home)
-    trace = as_of(trace, datetime.now(UTC))
     asked_for = [
         (option, path)
         for option, path in (("--svg", svg), ("--png", png), ("--html", html))
         if path is not None
     ]
+    _refuse_output(asked_for, as_json=as_json)
+    trace, runs_inside = read_run(run, home)
+    trace = as_of(trace, datetime.now(UTC))
     if asked_for:
         _write(trace, asked_for, runs_inside, as_json=as_json)
     elif as_json:
@@ -110,6 +112,20 @@ def timeline(
             page.line(page.paint(text, "dim"))
 
 
+def _refuse_output(asked_for: Sequence[tuple[str, Path]], *, as_json: bool) -> None:
+    """Standard output can be one thing at a time, and a terminal shows no PNG.
+
+    Raises: DestinationError.
+    """
+    printed = [option for option, path in asked_for if str(path) == STDOUT]
+    if len(printed) > 1:
+        raise DestinationError(f"{' and '.join(printed)} cannot both be standard output; name a file for one")
+    if printed and as_json:
+        raise DestinationError(f"--json and {printed[0]} - cannot both be standard output; name a file")
+    if printed == ["--png"] and sys.stdout is not None and sys.stdout.isatty():
+        raise DestinationError("--png -: standard output is a terminal, which shows no picture; name a file")
+
+
 def _write(
     trace: ExecutionTrace,
     asked_for: Sequence[tuple[str, Path]],
@@ -120,6 +136,9 @@ def _write(
     """Draw every picture, then write them: where one cannot be drawn, none is written. Each is said as it is there."""
     drawn = [(option, path, _picture(trace, option, runs_inside)) for option, path in asked_for]
     for option, path, content in drawn:
+        if str(path) == STDOUT:
+            write_bytes(content, is_json=option != "--png")
+            continue
         with destination(path, option=option) as out:
             out.write(content)
         if not as_json:
