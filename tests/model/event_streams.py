@@ -34,6 +34,7 @@ values = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
     max_leaves=6,
 )
+levels = st.sampled_from(["INFO", "INFO", "INFO", "ERROR", "WARNING", "DEBUG", "TRACE"])
 durations = st.one_of(st.none(), st.floats(0, LONGEST_MS), st.integers(0, 10**6))
 
 
@@ -59,13 +60,15 @@ class Stream:
     def lines(self) -> list[bytes]:
         return [line for lines in self.by_writer.values() for line in lines]
 
-    def emit(self, event: str, data: object, *, writer: str | None, **envelope: Any) -> None:
+    def emit(
+        self, event: str, data: object, *, writer: str | None, level: str = "INFO", **envelope: Any
+    ) -> None:
         self._at += timedelta(microseconds=1)
         fields: dict[str, Any] = {
             "timestamp": self._at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "run_id": RUN_ID,
             "event": event,
-            "level": "INFO",
+            "level": level,
         }
         if writer is not None:
             self._seqs[writer] = self._seqs.get(writer, 0) + 1
@@ -106,7 +109,7 @@ def streams(draw: st.DrawFn, *, foreign: bool = True, most_steps: int = 15) -> S
         elif step == "end" and open_spans:
             _end(draw, stream, open_spans.pop(draw(st.integers(0, len(open_spans) - 1))), writers)
         elif step == "state":
-            place = {"span_id": open_spans[-1].span_id} if open_spans else {}
+            place: dict[str, Any] = {"span_id": open_spans[-1].span_id} if open_spans else {}
             stream.emit("state_changed", stream.next_state(draw(values)), writer=writer, **place)
         else:
             _inside(draw, stream, open_spans if step == "inside" else [], writer=writer)
@@ -124,8 +127,8 @@ def _start(draw: st.DrawFn, stream: Stream, around: list[Span], *, writer: str |
     named = writer is not None
     span = Span(stream.next_span_id() if named else None, draw(names), parent if named else None, writer)
     data = draw(st.one_of(payloads_of_starts, payloads_of_starts, odd_payloads))
-    place = {"node_id": span.node_id, "span_id": span.span_id, "parent_id": span.parent_id}
-    stream.emit("node_started", data, writer=writer, **place, **draw(unknown_envelopes))
+    place: dict[str, Any] = {"node_id": span.node_id, "span_id": span.span_id, "parent_id": span.parent_id}
+    stream.emit("node_started", data, writer=writer, level=draw(levels), **place, **draw(unknown_envelopes))
     return span
 
 
@@ -135,8 +138,8 @@ def _end(draw: st.DrawFn, stream: Stream, span: Span, writers: tuple[str, ...]) 
         writer = draw(st.sampled_from(writers))
     event = draw(st.sampled_from(["node_completed", "node_completed", "node_failed", "node_skipped"]))
     data: Any = draw(odd_payloads) if draw(st.integers(0, 4)) == 0 else draw(payloads_of_ends[event])
-    place = {"node_id": span.node_id, "span_id": span.span_id, "parent_id": span.parent_id}
-    stream.emit(event, data, writer=writer, **place, **draw(unknown_envelopes))
+    place: dict[str, Any] = {"node_id": span.node_id, "span_id": span.span_id, "parent_id": span.parent_id}
+    stream.emit(event, data, writer=writer, level=draw(levels), **place, **draw(unknown_envelopes))
 
 
 def _inside(draw: st.DrawFn, stream: Stream, open_spans: list[Span], *, writer: str) -> None:

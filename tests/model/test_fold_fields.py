@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from clew.model.trace import ExecutionTrace
 from tests.model.written_log import Log
 
 START: dict[str, object] = {
@@ -80,3 +81,32 @@ def test_every_field_of_a_line_reaches_the_record_or_is_kept_beside_it() -> None
         "envelope": {"shard": 7},
         "end_envelope": {"host": "there"},
     }
+
+
+def test_the_levels_of_a_nodes_lines_are_those_of_its_events() -> None:
+    """Also a level that nobody knows, and those of failed and of skipped nodes, at both ends."""
+    log = Log()
+    ends = ("node_completed", "node_failed", "node_skipped")
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR", "TRACE")
+    for count, (end, level) in enumerate((end, level) for end in ends for level in levels):
+        place = {"node_id": "n", "span_id": f"{count + 1:016x}"}
+        log.line("node_started", 10 * count, level=levels[count % 5 - 1], **place)
+        log.line(end, 10 * count + 5, level=level, **place)
+    log.line("node_completed", 999, node_id="lone", span_id="00000000000000ff", level="WARNING")
+    written = [(line["event"], line["level"]) for line in map(msgspec.json.decode, log.lines)]
+    events = log.trace.to_events()
+    assert [(event.event, event.level) for event in events] == written
+    assert ExecutionTrace.from_events(events) == log.trace
+    assert ExecutionTrace.from_json(log.trace.to_json()) == log.trace
+
+
+def test_a_metric_that_is_no_number_is_an_attribute() -> None:
+    log = Log()
+    place = {"node_id": "n", "span_id": "0000000000000001"}
+    metrics = {"loss": 0.5, "verdict": "good", "missing": None, "k": "in words"}
+    log.line("node_started", 0, {"attributes": {"k": 1}}, **place)
+    log.line("node_completed", 5, {"duration_ms": 1, "metrics": metrics}, **place)
+    (node,) = log.trace.nodes
+    assert node.metrics == {"loss": 0.5}
+    assert node.attributes == {"k": 1, "verdict": "good", "missing": None, "metrics.k": "in words"}
+    assert ExecutionTrace.from_events(log.trace.to_events()) == log.trace

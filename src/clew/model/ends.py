@@ -31,6 +31,11 @@ NOT_PLACED: Final = -1
 """Index of an execution whose place in the run is not known yet."""
 
 
+def usual_level(status: str) -> str:
+    """Return the level that the end of an execution has unless it says otherwise."""
+    return "ERROR" if status == "failed" else "INFO"
+
+
 def begun(start: StartLine) -> NodeExecution:
     """Return the execution of which only the start is known."""
     given = start.data
@@ -68,7 +73,7 @@ def ended(start: StartLine, end: EndLine) -> NodeExecution:
         duration_ns=_between(start, end) if duration_ns is None else duration_ns,
         status="completed",
         tools_called=told.tools_called,
-        metrics=_numbers(told.metrics) if told.metrics else told.metrics,
+        metrics=told.metrics,
         attributes={**given.attributes, **told.attributes} if told.attributes else given.attributes,
         links=given.links,
         writer=start.writer,
@@ -76,6 +81,8 @@ def ended(start: StartLine, end: EndLine) -> NodeExecution:
         end_seq=end.seq,
     )
     _add_rare_of_start(node, start, given)
+    if told.metrics:
+        _add_metrics(node, told.metrics)
     if told.outputs is not None:
         force_setattr(node, "outputs", told.outputs)
     if told.input_tokens is not None or told.output_tokens is not None:
@@ -89,6 +96,8 @@ def ended(start: StartLine, end: EndLine) -> NodeExecution:
     if isinstance(end, FailedLine):
         force_setattr(node, "status", "failed")
         force_setattr(node, "error", _error_of(node, end))
+    if end.level != usual_level(node.status):
+        force_setattr(node, "end_level", end.level)
     if end.unknown is not None:
         force_setattr(node, "end_extra", end.unknown.payload)
         force_setattr(node, "end_envelope", end.unknown.envelope)
@@ -105,6 +114,8 @@ def _add_rare_of_start(node: NodeExecution, start: StartLine, given: NodeStarted
         force_setattr(node, "iteration", given.iteration)
     if given.inputs is not None:
         force_setattr(node, "inputs", given.inputs)
+    if start.level != "INFO":
+        force_setattr(node, "level", start.level)
     if start.unknown is not None:
         force_setattr(node, "extra", start.unknown.payload)
         force_setattr(node, "envelope", start.unknown.envelope)
@@ -139,6 +150,7 @@ def _skipped(start: StartLine, end: SkippedLine) -> NodeExecution:
         skip=msgspec.to_builtins(end.data),
         end_writer=end.writer if end.writer != start.writer else None,
         end_seq=end.seq,
+        end_level=None if end.level == usual_level("skipped") else end.level,
         end_extra=unknown.payload,
         end_envelope=unknown.envelope,
     )
@@ -164,9 +176,16 @@ def _earlier(moment: datetime, duration_ns: int | None) -> datetime | None:
         return None
 
 
-def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+def _add_metrics(node: NodeExecution, metrics: dict[str, Any]) -> None:
+    """Complete a record that nobody has seen yet; a metric that is no number is an attribute."""
     measured = {name: number(value) for name, value in metrics.items()}
-    return {name: value for name, value in measured.items() if value is not None}
+    if None in measured.values():
+        others = {name: metrics[name] for name, value in measured.items() if value is None}
+        attributes = dict(node.attributes)
+        for name, value in others.items():
+            attributes[name if name not in attributes else f"metrics.{name}"] = value
+        force_setattr(node, "attributes", attributes)
+    force_setattr(node, "metrics", {name: value for name, value in measured.items() if value is not None})
 
 
 def _usage_of(told: NodeEnd) -> Usage:

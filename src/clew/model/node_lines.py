@@ -30,6 +30,7 @@ class NodeLine(msgspec.Struct, tag_field="event", kw_only=True, forbid_unknown_f
     timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
     run_id: str
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """A line of any other level is decoded as an `Event` first, and keeps it here."""
     node_id: str | None = None
     span_id: str | None = None
     parent_id: str | None = None
@@ -91,6 +92,7 @@ def node_line(event: Event) -> AnyLine:
     return make(
         timestamp=event.timestamp,
         run_id=event.run_id,
+        level=event.level,
         node_id=event.node_id,
         span_id=event.span_id,
         parent_id=event.parent_id,

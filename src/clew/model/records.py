@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from clew.model.events import Event
 from clew.model.usage import Usage
 
+CANCELLED_BY: Final = "cancelled_by"
+"""Attribute of a node that was cancelled because another one, which it names, failed: a consequence, not a cause."""
 NodeStatus = Literal["running", "completed", "failed", "skipped", "interrupted"]
 
 
@@ -91,7 +93,7 @@ class NodeExecution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     metrics: dict[str, float] = {}
     """Numbers that it measured."""
     attributes: dict[str, Any] = {}
-    """Tags, given at its start or set later."""
+    """Tags, given at its start or set later; and metrics that are no numbers."""
     events: list[Event] = []
     """What was recorded in it, its boundaries and its children's events excluded."""
     links: list[str] = []
@@ -112,6 +114,10 @@ class NodeExecution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Position in `ExecutionTrace.states` of the state before it ran."""
     state_after_index: int | None = None
     """Position in `ExecutionTrace.states` of the state that it left."""
+    level: str | None = None
+    """Level of its start; None for INFO, as nearly all have it."""
+    end_level: str | None = None
+    """Level of its end; None for ERROR of a failure and INFO of any other."""
     extra: dict[str, Any] = {}
     """Fields of its start that this version does not know."""
     end_extra: dict[str, Any] = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from clew.model.ends import usual_level
 from clew.model.events import EMPTY, Event
 from clew.model.inside import order
 
@@ -52,6 +53,7 @@ def _boundaries(run_id: str, node: NodeExecution) -> tuple[Event | None, Event |
             timestamp=node.started_at or _never(),
             run_id=run_id,
             event="node_started",
+            level=node.level or "INFO",
             node_id=node.node_id,
             span_id=node.span_id,
             parent_id=node.parent_id,
@@ -66,7 +68,7 @@ def _boundaries(run_id: str, node: NodeExecution) -> tuple[Event | None, Event |
             timestamp=node.ended_at,
             run_id=run_id,
             event=name,
-            level="ERROR" if node.status == "failed" else "INFO",
+            level=node.end_level or usual_level(node.status),
             node_id=node.node_id,
             span_id=node.span_id,
             parent_id=node.parent_id,

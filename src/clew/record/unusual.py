@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.journal.signals import let_through
 from clew.record.clock import milliseconds
 from clew.record.encode import quick_fields
+from clew.record.measured import as_numbers
 from clew.record.plain import safe_str
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _end_data(span: Work, extra: dict[str, Any]) -> str:
     metrics = extra.get("metrics")
     if metrics:
         quick = quick_fields(metrics, recorder)
-        parts.append(f'"metrics":{quick or _fields_text(span, metrics)}')
+        parts.append(f'"metrics":{quick or _fields_text(span, as_numbers(metrics))}')
     changed = _changed(span, extra)
     if changed:
         parts.append(f'"attributes":{_fields_text(span, changed)}')
