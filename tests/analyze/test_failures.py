@@ -90,3 +90,13 @@ def test_a_run_without_an_error_has_no_failure() -> None:
     log = RunLog()
     log.span("step", 1 * MS, 2 * MS)
     assert failures_of(log.finish(3 * MS)) == []
+
+
+def test_an_error_that_got_a_note_on_its_way_is_still_one_failure() -> None:
+    log = RunLog()
+    outer = log.start("outer", 0)
+    log.span("inner", 2 * MS, 3 * MS, parent=outer, error=BAD)
+    noted = (BAD[0], f"{BAD[1]}\nin row 7")
+    log.end(outer, 5 * MS, error=noted)
+    [failure] = failures_of(log.finish(6 * MS, error=noted))
+    assert (failure.node_id, failure.passed_on_by) == ("inner", ["outer"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clew.analyze.tree import NO_PARENT, Tree
+from clew.model.records import CANCELLED_BY
 
 if TYPE_CHECKING:
     from clew.model.records import ErrorRecord
@@ -52,22 +53,31 @@ _Key = tuple[str | None, str | None]
 def find_failures(trace: ExecutionTrace, tree: Tree) -> list[Failure]:
     """Return the causes of failure: those that ended the run first, then innermost first, then earliest.
 
-    An execution that failed with the type and message of one of its children only passed the error on. Causes of
+    An execution that failed with the type and message of one of its children only passed the error on, and one that
+    was cancelled because another failed is no cause. Causes of
     the same node, type and message are one entry. O(n) where something failed.
     """
-    failed = {position: node.error for position, node in enumerate(trace.nodes) if node.error is not None}
+    failed = {
+        position: node.error
+        for position, node in enumerate(trace.nodes)
+        if node.error is not None and CANCELLED_BY not in node.attributes
+    }
     if not failed:
         return [] if trace.error is None else [_of_run(trace, trace.error)]
-    passed_on = {(tree.parents[position], _key(error)) for position, error in failed.items()}
+    passed_on = {
+        tree.parents[position]
+        for position, error in failed.items()
+        if _is_same(failed.get(tree.parents[position]), error)
+    }
     depths = tree.depths()
     fates = _fates(trace, tree)
     groups: dict[tuple[object, ...], list[int]] = {}
     for position, error in failed.items():
-        if (position, _key(error)) not in passed_on:
+        if position not in passed_on:
             group = (trace.nodes[position].node_id, *_key(error), fates[position])
             groups.setdefault(group, []).append(position)
     found = [_failure(trace, tree, members, fates=fates, depths=depths) for members in groups.values()]
-    if trace.error is not None and all(_key(error) != _key(trace.error) for error in failed.values()):
+    if trace.error is not None and not any(_is_same(trace.error, error) for error in failed.values()):
         found.append(_of_run(trace, trace.error))
     found.sort(key=lambda failure: (_rank(failure.ended_run), -failure.depth, failure.index or 0))
     return found
@@ -75,6 +85,13 @@ def find_failures(trace: ExecutionTrace, tree: Tree) -> list[Failure]:
 
 def _key(error: ErrorRecord) -> _Key:
     return error.error_type, error.message
+
+
+def _is_same(outer: ErrorRecord | None, inner: ErrorRecord) -> bool:
+    """Say whether an error is the one from further in; on the way notes may have been added behind its message."""
+    if outer is None or outer.error_type != inner.error_type:
+        return False
+    return outer.message == inner.message or (outer.message or "").startswith(f"{inner.message or ''}\n")
 
 
 def _rank(ended_run: bool | None) -> int:  # noqa: FBT001 - a key, not a switch
@@ -114,7 +131,7 @@ def _failure(
     passed_on_by: list[str] = []
     for position in reversed(around):
         other = trace.nodes[position].error
-        if other is None or _key(other) != _key(error):
+        if other is None or not _is_same(other, error):
             break
         passed_on_by.append(trace.nodes[position].node_id)
     return Failure(

@@ -11,6 +11,7 @@ import msgspec
 from clew.analyze.runs_inside import spent_together
 from clew.cli.moments import format_age
 from clew.cli.output import STATUS_STYLES, Page
+from clew.cli.stacks import stack_end
 from clew.cli.table import Cell, Column, print_table, shorten
 from clew.view.durations import format_count, format_duration, format_usd
 
@@ -25,7 +26,6 @@ _READABLE: Final = 100
 """Columns of running text where nothing limits them."""
 LABEL_COLUMNS: Final = 20
 """What the name of a fact takes at most, and the space behind it."""
-_STACK_LINES: Final = 4
 _MESSAGE_LINES: Final = 6
 
 
@@ -167,14 +167,9 @@ def _print_failure(page: Page, failure: Failure, *, whole_stack: bool) -> None:
         )
     for line in _wrap(page, _circumstances(failure), indent=4):
         page.line("    ", page.paint(line, "dim"))
-    for line in _stack(failure, whole=whole_stack):
+    stack = failure.stack or ""
+    for line in stack.rstrip().splitlines() if whole_stack else stack_end(stack):
         page.line("    ", page.paint(_cut(page, line, used=4), "dim"))
-
-
-def _stack(failure: Failure, *, whole: bool) -> list[str]:
-    """Return the lines of a stack; of its end only, those that mark a place in the line above say nothing here."""
-    lines = (failure.stack or "").rstrip().splitlines()
-    return lines if whole else [line for line in lines if line.strip(" ^~")][-_STACK_LINES:]
 
 
 def _circumstances(failure: Failure) -> str:

@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.journal.signals import let_through
+from clew.record.causes import LEFT_OUT, causes_of, notes_of
 from clew.record.clock import milliseconds
 from clew.record.encode import quick_fields
 from clew.record.measured import as_numbers
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _OURS: Final = __file__.rpartition("record")[0]
 _STACK_FRAMES: Final = 30
 _SOURCE_CHARS: Final = 200  # a line of generated code may be of any length
+_CAUSE_CHARS: Final = 1000
 _GROUPED: Final = 10
 _NUMBERS: Final = (
     "input_tokens",
@@ -73,30 +75,53 @@ def exit_code(error: SystemExit) -> int:
 
 
 def message_of(error: BaseException, *, depth: int = 0) -> str:
-    """Return what an error says; a group of errors says what each of its own says too."""
+    """Return what an error says, with its notes; a group of errors says what each of its own says too."""
     message = safe_str(error)
-    if not isinstance(error, BaseExceptionGroup) or depth == _GROUPED:
-        return message
-    inner = [f"{type(e).__name__}: {message_of(e, depth=depth + 1)}" for e in error.exceptions[:_GROUPED]]
-    if len(error.exceptions) > _GROUPED:
-        inner.append(f"… {len(error.exceptions) - _GROUPED} more")
-    return f"{message}: {'; '.join(inner)}"
+    if isinstance(error, BaseExceptionGroup) and depth < _GROUPED:
+        inner = [f"{type(e).__name__}: {message_of(e, depth=depth + 1)}" for e in error.exceptions[:_GROUPED]]
+        if len(error.exceptions) > _GROUPED:
+            inner.append(f"… {len(error.exceptions) - _GROUPED} more")
+        message = f"{message}: {'; '.join(inner)}"
+    return "\n".join([message, *notes_of(error)])
 
 
 def stack_of(error: BaseException) -> str | None:
-    """Return where an error was raised, innermost call last; None where it was never raised."""
-    if error.__traceback__ is None:
-        return None
+    """Return where an error was raised, innermost call last; None where it was never raised.
+
+    What it was raised from stands before it, each with its own stack, type and message, as Python prints them.
+    """
     try:
-        # Not `traceback.format_tb`, which parses each source line anew to underline a part of it: an error that
-        # leaves fifty spans would take a second.
-        found = list(_frames(error.__traceback__))
-        theirs = [(frame, line) for frame, line in found if not frame.f_code.co_filename.startswith(_OURS)]
-        frames = deque(theirs or found, maxlen=_STACK_FRAMES)  # nobody looks for a fault of theirs in here
-        return "\n".join(_frame_text(frame, line) for frame, line in frames)
+        causes, more = causes_of(error)
+        if error.__traceback__ is None and not causes:
+            return None
+        parts = []
+        room = _STACK_FRAMES
+        for number, (one, how) in enumerate([(error, ""), *causes]):
+            # Half of the room to each, and what it does not need to those behind it.
+            frames = _frames_of(one, room if number == len(causes) else (room + 1) // 2)
+            room -= len(frames)
+            parts.append([*frames, _named(one), "", how, ""] if how else frames)
+        lines = [line for part in reversed(parts) for line in part]
+        return "\n".join([LEFT_OUT, "", *lines] if more else lines)
     except Exception as fault:
         let_through(fault)
         return None
+
+
+def _frames_of(error: BaseException, most: int) -> list[str]:
+    # Not `traceback.format_tb`, which parses each source line anew to underline a part of it: an error that
+    # leaves fifty spans would take a second.
+    found = list(_frames(error.__traceback__))
+    theirs = [(frame, line) for frame, line in found if not frame.f_code.co_filename.startswith(_OURS)]
+    frames = deque(theirs or found, maxlen=most)  # nobody looks for a fault of theirs in here
+    return [_frame_text(frame, line) for frame, line in frames]
+
+
+def _named(error: BaseException) -> str:
+    message = message_of(error)
+    if len(message) > _CAUSE_CHARS:
+        message = f"{message[:_CAUSE_CHARS]}… ({len(message)} characters)"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _frame_text(frame: FrameType, number: int) -> str:
