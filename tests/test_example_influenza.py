@@ -38,6 +38,7 @@ class Run:
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
+    settings = {"PATH": f"{CLEW.parent}{os.pathsep}{os.environ['PATH']}", **settings}
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -173,6 +174,7 @@ def test_what_gather_says_of_its_batch_is_what_the_simulations_took(short: Run) 
 
 @needs_optuna
 def test_the_report_fits_80_columns_has_no_escapes_and_ends_with_what_to_try(full: Run) -> None:
+    """The command is on the PATH here; the next test has it elsewhere."""
     lines = full.output.splitlines()
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in full.output
@@ -182,6 +184,25 @@ def test_the_report_fits_80_columns_has_no_escapes_and_ends_with_what_to_try(ful
         "clew timeline latest",
         "clew export latest --to chrome -o influenza.trace.json",
     ]
+
+
+@needs_optuna
+@pytest.mark.parametrize("at", ["", "bin", "empty"], ids=["nowhere", "another", "below"])
+def test_what_to_try_can_be_typed_where_no_path_leads_to_the_command(tmp_path: Path, at: str) -> None:
+    """The command is that of the interpreter, whatever else is called so; it is named as seen from here."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bin").mkdir()
+    other = tmp_path / "bin" / "clew"
+    other.write_text("#!/bin/sh\nexit 9\n", encoding="utf-8")
+    other.chmod(0o755)
+    path = f"{tmp_path / at}{os.pathsep}/usr/bin{os.pathsep}/bin"
+    settings = environment(tmp_path / ".clew", PATH=path)
+    folder = CLEW.parents[2]
+    arguments = [sys.executable, EXAMPLE, "--iterations", "1", "--batch-size", "2", "--workers", "1"]
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True, env=settings, cwd=folder)
+    show = done.stdout.splitlines()[-3]
+    assert show == f"{CLEW.relative_to(folder)} show latest"
+    subprocess.run(["sh", "-c", show], check=True, env=settings, cwd=folder, stdout=subprocess.DEVNULL)
 
 
 @needs_optuna

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
+import shutil
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,11 +104,24 @@ def print_time(console: Console) -> None:
         )
 
 
+def command() -> str:
+    """Return what has to be typed for the clew of this Python: `make demo` puts it where no PATH leads."""
+    own = Path(sys.executable).with_name("clew")
+    found = shutil.which("clew")
+    if found is not None and Path(found).resolve() == own.resolve():
+        return "clew"
+    return (
+        shlex.quote(os.path.relpath(own))
+        if own.exists()
+        else f"{shlex.quote(sys.executable)} -m clew.cli.main"
+    )
+
+
 def print_next(console: Console) -> None:
+    clew_here = command()
     print_heading(console, "Try next")
-    console.print("clew show latest")
-    console.print("clew timeline latest")
-    console.print("clew export latest --to chrome -o influenza.trace.json")
+    for arguments in ("show latest", "timeline latest", "export latest --to chrome -o influenza.trace.json"):
+        console.print(f"{clew_here} {arguments}", soft_wrap=True, markup=False)
 
 
 def print_report(fit: Fit) -> None:
