@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from clew.model.events import decode_event
 from clew.store.doctor import examine
 from clew.store.store import Store
 from tests.cli.conftest import Done, program
+from tests.export.sample_files import sample
 
 Call = Callable[..., Done]
 
@@ -189,3 +191,60 @@ def test_a_journal_that_cannot_be_written_has_a_stand_in(call: Call, tmp_path: P
     assert done.code == 0
     assert str(spare) in done.err
     assert len(Store(spare).runs()) == 1
+
+
+def test_the_folder_of_a_run_is_one_run_however_often_it_is_named(call: Call, tmp_path: Path) -> None:
+    folder = sample("trident/hello-world")
+    done = call("import", folder)
+    assert (done.code, done.err) == (0, "")
+    (row,) = Store(tmp_path / ".clew").runs()
+    assert (row.name, row.status, row.nodes) == ("hello-world", "completed", 3)
+    assert call("import", folder).out.splitlines()[-1] == "all of it was in the journal already"
+
+
+def test_another_account_of_a_run_does_not_give_it_its_nodes_twice(call: Call, tmp_path: Path) -> None:
+    folder = sample("trident/hello-world")
+    call("import", folder)
+    done = call("import", folder / "checkpoint.json")
+    assert done.code == 0
+    assert "is in the journal already, from another source; nothing was added to it" in done.err
+    (row,) = Store(tmp_path / ".clew").runs()
+    assert row.nodes == 3
+
+
+def test_what_clew_exported_for_trident_does_not_change_the_run_itself(
+    call: Call, home: Path, tmp_path: Path
+) -> None:
+    run_id = Store(home).resolve("agent")
+    before = Store(home).trace(run_id)
+    call("export", "agent", "--to", "trident", "-o", tmp_path / "made")
+    done = call("import", tmp_path / "made")
+    assert (done.code, done.err.count("from another source")) == (0, 1)
+    assert Store(home).trace(run_id) == before
+    call("import", tmp_path / "made", "--home", tmp_path / "other")
+    again = Store(tmp_path / "other").trace(run_id)
+    assert [(n.node_id, n.status, n.kind, n.cost_usd) for n in again.nodes] == [
+        (n.node_id, n.status, n.kind, n.cost_usd) for n in before.nodes
+    ]
+
+
+@pytest.mark.parametrize(
+    "name, told",
+    [
+        ("checkpoint.json", "a checkpoint has the nodes that completed"),
+        ("metadata.json", "its nodes, outputs and end are not known"),
+    ],
+)
+def test_part_of_a_run_s_files_says_what_is_not_known(call: Call, name: str, told: str) -> None:
+    done = call("import", sample(f"trident/tools/{name}"))
+    assert (done.code, done.err.count("\n")) == (0, 1)
+    assert told in done.err
+
+
+def test_a_folder_in_which_one_file_is_torn_imports_nothing(call: Call, tmp_path: Path, file: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(sample("trident/hello-world"), folder)
+    (folder / "trace.json").write_text('{"run_id": ', encoding="utf-8")
+    done = call("import", file, folder)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert not (tmp_path / ".clew").exists()

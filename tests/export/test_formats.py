@@ -70,10 +70,11 @@ def test_text_before_the_first_line_does_not_hide_a_format() -> None:
     "name, hint",
     [
         ("modelops/summary.json", "import the spans.jsonl beside it"),
-        ("trident/hello-world/checkpoint.json", "import the trace.json beside it"),
-        ("trident/hello-world/metadata.json", "import the trace.json beside it"),
-        ("trident/hello-world/outputs.json", "it is in none of the formats json, jsonl, modelops, trident"),
-        ("trident/hello-world/hello-world.telemetry.human.log", "it is in none of the formats"),
+        ("trident/hello-world/outputs.json", "outputs say neither of which run nor of when they are"),
+        (
+            "trident/projects/loop/original.dot-trident/runs/manifest.json",
+            "it is in none of the formats json, jsonl, modelops, trident",
+        ),
         ("dats/simple.spans.json", "it is in none of the formats"),
     ],
 )
@@ -92,7 +93,9 @@ def test_files_that_cannot_be_read_are_refused_in_one_sentence(tmp_path: Path) -
         read(empty)
     with pytest.raises(ImportFormatError, match="No such file or directory"):
         read(tmp_path / "nothing")
-    with pytest.raises(ImportFormatError, match="is a folder; name a file in it"):
+    with pytest.raises(
+        ImportFormatError, match=r"is a folder without trace\.json, checkpoint\.json or metadata\.json"
+    ):
         read(tmp_path)
     with pytest.raises(ImportFormatError, match="cannot be read"):
         read(Path("a\0b"))

@@ -160,3 +160,32 @@ def test_a_skipped_node_keeps_what_its_trace_file_says_of_it(tmp_path: Path) -> 
     path.write_text(json.dumps(document), encoding="utf-8")
     trace = ExecutionTrace.from_events(read(path).runs[0].events)
     assert ordered(files_of(trace, tmp_path / "made")["trace.json"]) == ordered(document)
+
+
+def test_a_run_that_was_told_no_entrypoint_has_its_input_node_there(tmp_path: Path) -> None:
+    made = Recording()
+    made.write("workflow_started", data={"name": "x"})
+    for span, kind in (("1", "input"), ("2", "prompt")):
+        made.start(span, node=f"my {kind}", type=kind)
+        made.end(span, outputs={})
+    files = files_of(made.trace(), tmp_path / "run")
+    assert files["checkpoint.json"]["entrypoint"] == files["metadata.json"]["entrypoint"] == "my input"
+    (started, *_) = json_lines(telemetry(made.trace()))
+    assert started["data"]["entrypoint"] == "my input"
+
+
+def test_a_skipped_node_of_ours_has_the_moment_at_which_it_was_skipped_twice(tmp_path: Path) -> None:
+    """Trident's readers take both for dates."""
+    made = Recording()
+    made.write("workflow_started", data={"name": "x"})
+    made.write(
+        "node_skipped",
+        span_id="9" * 16,
+        node_id="late",
+        data={"reason": "condition_false", "definition": "ab"},
+    )
+    files = files_of(made.trace(), tmp_path / "run")
+    (node,) = files["trace.json"]["nodes"]
+    assert node["start_time"] == node["end_time"] is not None
+    (line,) = [line for line in json_lines(telemetry(made.trace())) if line["event"] == "node_skipped"]
+    assert line["data"] == {"reason": "condition_false"}

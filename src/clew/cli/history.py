@@ -61,6 +61,10 @@ class SeenEvents:
         starts.insert(before + 1, event.seq)
         ends.insert(before + 1, event.seq)
 
+    def writers(self) -> Sequence[str]:
+        """Return the writers of all that was remembered."""
+        return list(self._starts)
+
     def __contains__(self, line: bytes) -> bool:
         event = identify(line)
         if event.writer is None or event.seq is None:

@@ -69,7 +69,8 @@ class _Ids:
 def import_(paths: tuple[Path, ...], *, form: str | None, as_json: bool, home: Path | None) -> None:
     """Read runs that other systems recorded into the journal.
 
-    Reads Trident's telemetry lines and trace.json, ModelOps' spans.jsonl, and what clew export wrote as jsonl or json.
+    Reads the folder that Trident leaves of a run with the runs inside its branches, its trace.json, checkpoint.json or
+    metadata.json, its telemetry lines of both kinds, ModelOps' spans.jsonl, and what clew export wrote as jsonl or json.
     Nothing is imported unless every file can be read. A file that was imported before changes nothing; one that has
     grown since brings what is new.
     """
@@ -83,10 +84,14 @@ def import_(paths: tuple[Path, ...], *, form: str | None, as_json: bool, home: P
         if imported.skipped:
             lines = "line of it was" if imported.skipped == 1 else "lines of it were"
             note(f"{path}: {imported.skipped:,} {lines} not usable")
+        if imported.unknown is not None:
+            note(f"{path}: {imported.unknown}")
     if as_json:
         print_json(receipts)
     else:
         _print_receipts(receipts, digits=unique_digits([row.run_id for row in Store(place).runs()]))
+        if not importing.left_out and not any(receipt.new_events for receipt in receipts):
+            Page().line("all of it was in the journal already")
 
 
 class _Importing:
@@ -97,6 +102,8 @@ class _Importing:
         self._store = Store(home)
         self._writer = JournalWriter(home, SystemClock(), ids=_Ids(), report=lambda _: None)
         self._fresh: dict[str, SeenEvents] = {}
+        self.left_out = 0
+        """Runs that the journal has from another source."""
 
     def __enter__(self) -> Self:
         return self
@@ -111,8 +118,16 @@ class _Importing:
     def take(self, path: Path, form: str, run: ImportedRun) -> Receipt:
         """Write the events of a run that the journal does not have."""
         seen = self._seen(run.run_id)
+        writers = seen.writers()
+        is_known = run.account is not None and bool(writers) and run.account not in writers
+        if is_known:
+            self.left_out += 1
+            # Two accounts of one run would give it every node twice.
+            note(
+                f"{path}: run {run.run_id} is in the journal already, from another source; nothing was added to it"
+            )
         new = 0
-        for event in run.events:
+        for event in run.events if not is_known else ():
             line = encode_event(event)
             if line not in seen:
                 self._writer.append(line + b"\n")
@@ -179,5 +194,3 @@ def _print_receipts(receipts: Sequence[Receipt], *, digits: int) -> None:
     ]
     page = Page()
     print_table(page, columns, rows)
-    if not any(receipt.new_events for receipt in receipts):
-        page.line("all of it was in the journal already")

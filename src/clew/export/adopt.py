@@ -32,14 +32,25 @@ _NODE_ENDS: Final = frozenset({"node_completed", "node_failed", "node_skipped"})
 _CALLING_KINDS: Final = ("branch", "trigger")
 
 
-def adopt(events: Iterable[Event], *, source: str) -> list[ImportedRun]:
+def adopt(events: Iterable[Event], *, source: str, account: str = "") -> list[ImportedRun]:
     """Group events by run, in the order of their first lines, and complete their ids. Changes the events.
 
-    `source` is the name of the format, for the attribute `imported_from`.
+    `source` is the name of the format, for the attribute `imported_from`. `account` tells files apart that tell of one
+    run in different events: each account has a writer of its own, so that its numbers mean its events only.
     """
-    adoptions = [_Adoption(group, source=source) for group in _grouped(events)]
+    adoptions = [_Adoption(group, source=source, account=account) for group in _grouped(events)]
     place_sub_runs([adoption.outline for adoption in adoptions])
     return [adoption.finish() for adoption in adoptions]
+
+
+def adopted_run_id(foreign_id: str, start: datetime) -> str:
+    """Return the id that a run gets here, where it is the first of that id in its file."""
+    return foreign_id if is_run_id(foreign_id) else derived_run_id(foreign_id, start)
+
+
+def derived_run_id(foreign_id: str, start: datetime) -> str:
+    """Return an id of ours for another system's id of a run."""
+    return derived_id("run", foreign_id, start.isoformat(), digits=32)
 
 
 class _Group:
@@ -116,17 +127,16 @@ class _Open(msgspec.Struct):
 class _Adoption:
     """One run on its way to us."""
 
-    def __init__(self, group: _Group, *, source: str) -> None:
+    def __init__(self, group: _Group, *, source: str, account: str) -> None:
         self._source = source
         self._events = group.events
         first = min(event.timestamp for event in group.events)
         start = group.begun_at or group.events[0].timestamp
         is_ours = is_run_id(group.foreign_id) and not group.is_repeated
         self._original = None if is_ours else group.foreign_id
-        run_id = (
-            group.foreign_id if is_ours else derived_id("run", group.foreign_id, start.isoformat(), digits=32)
-        )
-        self._writer = derived_id("writer", run_id, digits=16)
+        run_id = group.foreign_id if is_ours else derived_run_id(group.foreign_id, start)
+        self._writer = derived_id("writer", run_id, *([account] if account else []), digits=16)
+        self._is_account = not any(event.writer is not None for event in group.events)
         self._is_foreign = not is_ours or any(event.writer is None for event in group.events)
         self._needs_start = self._is_foreign and group.begun_at is None
         self._open: dict[str, list[_Open]] = {}
@@ -149,6 +159,7 @@ class _Adoption:
             original_run_id=self._original,
             events=self._events,
             ended=any(event.event in _RUN_ENDS for event in self._events),
+            account=self._writer if self._is_account else None,
         )
 
     def _complete(self) -> None:

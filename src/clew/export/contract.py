@@ -46,6 +46,9 @@ class ImportedRun(msgspec.Struct, frozen=True, kw_only=True):
     """In the order of the file. Each has a run id, a writer and a number, so that a second import can be told."""
     ended: bool
     """Whether the file says how the run ended. Where it does not, nothing was made up: the trace is `running`."""
+    account: str | None = None
+    """The writer that every event got, where none had one: the file is one of several accounts that there may be of
+    the run, and what two of them tell cannot be told apart. None where the events are Clew's own."""
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +60,8 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """At least one, in the order of their first lines."""
     skipped: int
     """Lines of the file that were, at least in part, not usable."""
+    unknown: str | None = None
+    """What such a file does not say of a run, in one line; None where it is a whole account."""
 
 
 class ImportFile(msgspec.Struct, frozen=True, kw_only=True):

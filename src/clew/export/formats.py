@@ -25,6 +25,8 @@ from clew.export import (
     speedscope,
     trace_json,
     trident,
+    trident_folder,
+    trident_human,
     trident_import,
 )
 from clew.export.contract import Exporter, Imported, Importer, ImportFile
@@ -65,14 +67,6 @@ _CANDIDATES_BY_PART: Final = (
 )
 _NEIGHBOURS: Final = (
     (frozenset({"job_type", "by_name"}), "it has only ModelOps' totals: import the spans.jsonl beside it"),
-    (
-        frozenset({"completed_nodes", "pending_nodes"}),
-        "it is Trident's checkpoint: import the trace.json beside it",
-    ),
-    (
-        frozenset({"project_root", "trident_version"}),
-        "it only describes a Trident run: import the trace.json beside it",
-    ),
 )
 """Files beside those that can be imported, with what to do instead."""
 
@@ -111,6 +105,13 @@ def detect(path: Path, head: bytes) -> Importer:
     """
     text = as_utf8(head)
     for line in text.splitlines():
+        if trident_human.is_human(line):
+            return trident_import.IMPORTER
+        if trident_human.is_ours(line):
+            raise UnknownFormatError(
+                f"{path} cannot be imported: these are Clew's lines for people, whose ids and values are cut; "
+                "export or write the run as jsonl."
+            )
         keys = _keys(line)
         for candidate in _CANDIDATES if keys else ():
             if candidate.recognises(keys):
@@ -123,6 +124,8 @@ def detect(path: Path, head: bytes) -> Importer:
         raise UnknownFormatError(f"{path} is empty.")
     names = ", ".join(sorted({found.name for found in IMPORTERS.values()}))
     hints = [hint for known, hint in _NEIGHBOURS if keys >= known]
+    if path.name == "outputs.json":
+        hints.append("outputs say neither of which run nor of when they are: import the folder around it")
     reason = hints[0] if hints else f"it is in none of the formats {names}"
     raise UnknownFormatError(f"{path} cannot be imported: {reason}.")
 
@@ -139,7 +142,7 @@ def _keys(line: bytes) -> frozenset[str]:
 
 
 def read(path: Path, *, format_name: str | None = None, anchor: datetime | None = None) -> Imported:
-    """Read the runs of a file of another system, or of our own.
+    """Read the runs of a file of another system, or of our own, or of a folder that Trident left of a run.
 
     `anchor` is the moment given to the first span of a run in formats that have no wall clock (modelops); the date
     of the file is a good one, and None is 1970. The same file gives the same runs, spans, writers and numbers each
@@ -150,14 +153,18 @@ def read(path: Path, *, format_name: str | None = None, anchor: datetime | None 
     """
     known = importer(format_name) if format_name is not None else None
     try:
+        if path.is_dir():
+            return _read_folder(path, known)
         data = path.read_bytes()
-    except IsADirectoryError as error:
-        raise ImportFormatError(
-            f"{path} is a folder; name a file in it, such as trace.json or spans.jsonl."
-        ) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ImportFormatError(f"{path} cannot be read: {reason}.") from error
     if known is None:
         known = detect(path, data[:HEAD_BYTES])
     return known.read(ImportFile(path=path, data=as_utf8(data), anchor=anchor))
+
+
+def _read_folder(path: Path, known: Importer | None) -> Imported:
+    if known not in (None, trident_import.IMPORTER):
+        raise ImportFormatError(f"{path} is a folder; name a file in it, such as spans.jsonl.")
+    return trident_folder.read_folder(path)

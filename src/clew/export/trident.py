@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 
 from clew.export.contract import Exporter
 from clew.export.folder import whole_file
-from clew.export.trident_lines import dumps, original_run_id, trident_time, write_telemetry
+from clew.export.trident_lines import dumps, entrypoint, original_run_id, trident_time, write_telemetry
 from clew.model.events import Event
 from clew.model.records import NodeExecution
 from clew.model.trace import ExecutionTrace
@@ -40,7 +40,6 @@ def write_trace(trace: ExecutionTrace, out: BinaryIO) -> None:
 
 def write_checkpoint(trace: ExecutionTrace, out: BinaryIO) -> None:
     """Write checkpoint.json: of each node the latest execution that completed, and the nodes that did not end."""
-    start = _start_data(trace)
     done = {node.node_id: node for node in trace.nodes if node.status == "completed"}
     pending = dict.fromkeys(
         n.node_id for n in trace.nodes if n.status in ("running", "interrupted", "failed")
@@ -64,7 +63,7 @@ def write_checkpoint(trace: ExecutionTrace, out: BinaryIO) -> None:
         "pending_nodes": [node_id for node_id in pending if node_id not in done],
         "total_cost_usd": trace.cost_usd or 0.0,
         "inputs": _object(trace.inputs, "input"),
-        "entrypoint": start.get("entrypoint"),
+        "entrypoint": entrypoint(trace),
         "branch_states": dict(_branch_states(trace.events)),
     }
     out.write(dumps(checkpoint, indent=2))
@@ -77,12 +76,11 @@ def write_outputs(trace: ExecutionTrace, out: BinaryIO) -> None:
 
 def write_metadata(trace: ExecutionTrace, out: BinaryIO) -> None:
     """Write metadata.json."""
-    start = _start_data(trace)
     metadata = {
         "run_id": original_run_id(trace),
         "project_name": trace.name,
         "project_root": trace.attributes.get("project_root"),
-        "entrypoint": start.get("entrypoint"),
+        "entrypoint": entrypoint(trace),
         "inputs": _object(trace.inputs, "input"),
         "started_at": _time(trace.started_at),
         # Trident leaves this empty in every run, and its readers take the end from trace.json.
@@ -115,7 +113,8 @@ def _node(node: NodeExecution) -> dict[str, Any]:
     is_skipped = node.status == "skipped"
     return {
         "id": node.node_id,
-        "start_time": _time(node.started_at),
+        # Of a node that is skipped Trident says when it looked at it, and its readers take that for a date.
+        "start_time": _time(node.started_at or (node.ended_at if is_skipped else None)),
         "end_time": _time(node.ended_at),
         "input": _object(node.inputs, "input"),
         "output": _object(node.end_extra.get("outputs") if is_skipped else node.outputs, "output"),
@@ -146,13 +145,6 @@ def _turns(node: NodeExecution) -> int:
     if isinstance(turns, int):
         return turns
     return sum(event.event == "agent_turn_completed" for event in node.events)
-
-
-def _start_data(trace: ExecutionTrace) -> dict[str, Any]:
-    for event in trace.boundaries:
-        if event.event == "workflow_started":
-            return event.values()
-    return {}
 
 
 def _outputs(trace: ExecutionTrace) -> dict[str, Any]:

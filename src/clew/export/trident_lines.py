@@ -19,7 +19,7 @@ from clew.model.payloads import PAYLOADS
 from clew.model.records import NodeExecution
 from clew.model.trace import ExecutionTrace
 
-_INSIDE: Final = frozenset(
+INSIDE: Final = frozenset(
     {
         "input_received",
         "output_produced",
@@ -41,7 +41,7 @@ def write_telemetry(trace: ExecutionTrace, out: BinaryIO) -> None:
     """Write one line an event, in order of time."""
     run_id = original_run_id(trace)
     for event, node in timeline(trace):
-        data = _node_data(event, node) if node is not None else _data(event)
+        data = _node_data(event, node) if node is not None else _data(event, trace)
         if data is None:
             continue
         line = {
@@ -75,13 +75,23 @@ def original_run_id(trace: ExecutionTrace) -> str:
     return original if isinstance(original, str) else trace.run_id
 
 
+def entrypoint(trace: ExecutionTrace) -> str | None:
+    """Return where a run was entered: as it was told, or else by its input node, as Trident has it then."""
+    for event in trace.boundaries:
+        if event.event == "workflow_started":
+            told = event.values().get("entrypoint")
+            if isinstance(told, str):
+                return told
+    return next((node.node_id for node in trace.nodes if node.kind == "input"), None)
+
+
 def _node_data(event: Event, node: NodeExecution) -> dict[str, Any] | None:
     kind = {"type": node.kind}
     if event.event == "node_started":
-        return {**kind, **node.extra}
+        return {**kind, **_carried(node.extra)}
     if event.event == "node_skipped":
         skip = node.skip or {}
-        return {"reason": skip.get("reason"), **skip, **node.end_extra}
+        return {"reason": skip.get("reason"), **skip, **_carried(node.end_extra)}
     if event.event == "node_failed":
         error = node.error
         return {
@@ -100,7 +110,12 @@ def _node_data(event: Event, node: NodeExecution) -> dict[str, Any] | None:
     }
 
 
-def _data(event: Event) -> dict[str, Any] | None:
+def _carried(extra: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that came with a node from elsewhere; the hash of its definition is for our own resume."""
+    return {name: value for name, value in extra.items() if name != "definition"}
+
+
+def _data(event: Event, trace: ExecutionTrace) -> dict[str, Any] | None:
     """Return the payload of an event that is not a node's boundary; None for one to leave out."""
     data = event.values()
     match event.event:
@@ -108,7 +123,7 @@ def _data(event: Event) -> dict[str, Any] | None:
             attributes = data.get("attributes")
             if isinstance(attributes, dict) and attributes.get("start_recorded") is False:
                 return None
-            known = {"name": data.get("name"), "entrypoint": data.get("entrypoint")}
+            known = {"name": data.get("name"), "entrypoint": entrypoint(trace)}
             known["dry_run"] = data.get("dry_run") is True
         case "workflow_completed":
             known = {"name": data.get("name"), "duration_ms": _whole(data.get("duration_ms"))}
@@ -118,7 +133,7 @@ def _data(event: Event) -> dict[str, Any] | None:
                 "error": data.get("error"),
                 "duration_ms": _whole(data.get("duration_ms")),
             }
-        case name if name in _INSIDE:
+        case name if name in INSIDE:
             return data
         case _:
             return None
