@@ -36,6 +36,12 @@ def agent() -> None:
             ask()
 
 
+def large() -> None:
+    """A tag of the run and one of a node are too large for a line."""
+    with clew.run("large", text="x" * 50_000), clew.span("node", text="x" * 50_000):
+        clew.event("chose", among=[f"choice {number}" for number in range(10_000)])
+
+
 def ask() -> None:
     """Fails one call further in."""
     refuse()
@@ -70,4 +76,5 @@ def killed() -> None:
 
 
 if __name__ == "__main__":
-    {"calibration": calibration, "agent": agent, "odd": odd, "killed": killed}[sys.argv[1]]()
+    named = {"calibration": calibration, "agent": agent, "odd": odd, "killed": killed, "large": large}
+    named[sys.argv[1]]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from clew.store.store import Store
 from tests.cli.conftest import Done, record, record_and_kill
+from tests.store.segments import Segment
 
 Call = Callable[..., Done]
 
@@ -81,3 +83,36 @@ def test_no_journal_is_no_problem_and_is_not_made(call: Call, tmp_path: Path, ar
     assert (done.code, done.out) == (0, "")
     assert done.err.startswith("clew: there is no journal in ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_was_killed_between_two_runs_is_remarked_and_no_damage(
+    call: Call, tmp_path: Path
+) -> None:
+    segment = Segment(tmp_path / ".clew")
+    segment.run()
+    segment.write(tail=bytes(4096))
+    (tmp_path / ".clew").chmod(0o700)
+    done = call("doctor")
+    assert done.code == 0
+    assert "died before sealing it; nothing of it is lost; a repair seals it" in done.out
+    assert done.out.splitlines()[-1] == "clew doctor --repair repairs 1 segment"
+    assert json.loads(call("doctor", "--json").out)["problems"] == 0
+    assert call("doctor", "--repair").code == 0
+    assert call("doctor").out.splitlines()[-1] == "all is well"
+
+
+def test_a_large_payload_that_is_gone_is_a_problem(call: Call, tmp_path: Path) -> None:
+    home = tmp_path / ".clew"
+    with record(home, "large") as process:
+        process.communicate()
+    assert call("doctor").code == 0
+    blob, _ = home.glob("blobs/*/*.gz")
+    blob.write_bytes(b"garbage")
+    damaged = call("doctor")
+    assert (damaged.code, "was damaged: its content is not the payload of that hash" in damaged.out) == (
+        1,
+        True,
+    )
+    shutil.rmtree(home / "blobs")
+    gone = call("doctor", "--repair")
+    assert (gone.code, "2 large payloads that its events refer to are not in blobs" in gone.out) == (1, True)

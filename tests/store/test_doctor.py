@@ -84,9 +84,10 @@ def test_what_a_writer_reserved_behind_its_seal_is_given_back_once_it_is_dead(tm
         sealed = segment.write(sealed=True).read_bytes()
         paths[life] = (segment.write(sealed=True, tail=bytes(8192)), sealed)
     tmp_path.chmod(0o700)
-    assert [(r.reserved_bytes, r.can_be_repaired, len(r.problems)) for r in doctor.examine(tmp_path)] == [
-        (8192, True, 1),
-        (8192, False, 0),
+    found = doctor.examine(tmp_path)
+    assert [(r.reserved_bytes, r.can_be_repaired, len(r.remarks), r.problems) for r in found] == [
+        (8192, True, 1, []),
+        (8192, False, 0, []),
     ]
     (done,) = doctor.repair(tmp_path)
     assert (done.writer, done.sealed, done.freed_bytes, done.fault) == (WRITER, False, 8192, None)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def doctor(context: click.Context, *, with_repair: bool, as_json: bool, home: Path | None) -> None:
     """Check the journal, and repair what can be repaired.
 
-    The exit code is 0 where all is well, and 1 where something is wrong, after a repair where something still is.
+    The exit code is 0 where nothing is damaged, and 1 where something is, after a repair where something still is. A
+    process that was killed between two runs did not seal what it wrote, which is only remarked: nothing is lost.
     """
     place = home_to_read(home)
     repairs = repair(place) if with_repair else []
@@ -64,11 +65,13 @@ def _print_report(
         _print_repair(page, done)
     if repairs:
         page.line()
-    sick = [report for report in segments if report.problems]
+    sick = [report for report in segments if report.problems or report.remarks]
     for report in sick:
         page.line(page.paint(report.path, "bold"))
         for problem in report.problems:
             page.line("  ", page.paint(problem, "red"))
+        for remark in report.remarks:
+            page.line("  ", page.paint(remark, "yellow"))
     for problem in surroundings.problems:
         page.line(page.paint(problem, "red"))
     if sick or surroundings.problems:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from clew.model.events import Event
+    from clew.store.payloads import WholePayloads
     from clew.store.rows import RunRow
     from clew.store.spending import Spent
 
@@ -117,9 +118,10 @@ class Store:
                 if event is not None:
                     yield _place(event), line
 
-    def trace(self, run_id: str) -> ExecutionTrace:
+    def trace(self, run_id: str, *, payloads: WholePayloads | None = None) -> ExecutionTrace:
         """Return what a run did, as far as it is in the log.
 
+        Args: payloads: puts back what is stored beside the log; held in memory then, however much it is.
         Raises: NoSuchRunError where no event of it is there.
         """
         self.refresh()
@@ -127,9 +129,9 @@ class Store:
         # Millions of new objects and not one cycle among them: the collector would walk them again and again.
         gc.disable()
         try:
-            fold = self._folded(run_id)
+            fold = self._folded(run_id, payloads)
             if not fold.count and self._index.renewed():
-                fold = self._folded(run_id)
+                fold = self._folded(run_id, payloads)
             if not fold.count:
                 raise NoSuchRunError(
                     f"There is no run {run_id!r} in {self.home}; `clew runs` lists what is there."
@@ -139,11 +141,11 @@ class Store:
             if collecting:
                 gc.enable()
 
-    def _folded(self, run_id: str) -> Fold:
+    def _folded(self, run_id: str, payloads: WholePayloads | None) -> Fold:
         fold = Fold(run_id)
         added = self._index.synthesized(run_id)
         for bite in self._bites(run_id, self._index.segments_of(run_id)):
-            fold.add_lines(bite)
+            fold.add_lines(bite if payloads is None else map(payloads, bite))
         for event in added:
             fold.add(event)
         return fold

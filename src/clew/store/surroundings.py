@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from clew.store.database import INDEX_NAME, look_at
+from clew.store.payloads import is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     unknown: list[str]
     """Files that Clew did not make, below the home directory."""
     problems: list[str]
-    """Rights that are missing or too wide, a sentence each."""
+    """Rights that are missing or too wide, and payloads whose content is another one, a sentence each."""
 
 
 def look_around(home: Path) -> Surroundings:
@@ -52,6 +53,7 @@ def look_around(home: Path) -> Surroundings:
         if name.startswith("blobs/") and _KNOWN.match(name):
             blobs += 1
             blob_bytes += size
+            problems += _damage_of(home, name)
         elif _HALF_WRITTEN.match(name):
             half_written.append(name)
         elif not _KNOWN.match(name):
@@ -65,6 +67,15 @@ def look_around(home: Path) -> Surroundings:
         unknown=sorted(unknown),
         problems=problems,
     )
+
+
+def _damage_of(home: Path, name: str) -> list[str]:
+    """Read a stored payload; one that cannot be read has been told of already."""
+    try:
+        sound = is_sound(home / name)
+    except OSError:
+        return []
+    return [] if sound else [f"{name} was damaged: its content is not the payload of that hash"]
 
 
 def _files(home: Path, problems: list[str]) -> Iterator[tuple[str, int]]:
