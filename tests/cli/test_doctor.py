@@ -106,7 +106,7 @@ def test_a_large_payload_that_is_gone_is_a_problem(call: Call, tmp_path: Path) -
     with record(home, "large") as process:
         process.communicate()
     assert call("doctor").code == 0
-    blob, _ = home.glob("blobs/*/*.gz")
+    blob, _, _ = home.glob("blobs/*/*.gz")
     blob.write_bytes(b"garbage")
     damaged = call("doctor")
     assert (damaged.code, "was damaged: its content is not the payload of that hash" in damaged.out) == (
@@ -115,4 +115,4 @@ def test_a_large_payload_that_is_gone_is_a_problem(call: Call, tmp_path: Path) -
     )
     shutil.rmtree(home / "blobs")
     gone = call("doctor", "--repair")
-    assert (gone.code, "2 large payloads that its events refer to are not in blobs" in gone.out) == (1, True)
+    assert (gone.code, "3 large payloads that its events refer to are not in blobs" in gone.out) == (1, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,9 +15,18 @@ import pytest
 from clew.export.formats import EXPORTERS
 from clew.model.trace import ExecutionTrace
 from clew.store.store import Store
-from tests.cli.conftest import Done
+from tests.cli.conftest import Done, record
 
 Call = Callable[..., Done]
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A run whose tags are too large for a line."""
+    home = tmp_path / ".clew"
+    with record(home, "large") as process:
+        process.communicate()
+    return home
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
@@ -131,3 +141,39 @@ def test_an_error_names_the_file_that_was_asked_for(call: Call, home: Path) -> N
     done = call("export", "agent", "--to", "json", "-o", "/proc/self/x.json")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("clew: /proc/self/x.json: ")
+
+
+@pytest.mark.parametrize("name", ["jsonl", "json", "modelops", "trident"])
+def test_payloads_beside_the_log_are_in_the_export(call: Call, large: Path, name: str) -> None:
+    done = call("export", "large", "--to", name)
+    assert (done.code, done.err) == (0, "")
+    assert "$blob" not in done.out
+    assert ("x" * 50_000 in done.out) == (name != "trident")  # which has no place for tags
+
+
+@pytest.mark.parametrize("name", ["jsonl", "json"])
+def test_a_run_with_large_payloads_leaves_its_home_complete(
+    call: Call, large: Path, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "large.out"
+    call("export", "large", "--to", name, "-o", file)
+    shutil.rmtree(large)
+    other = tmp_path / "other"
+    done = call("import", file, "--home", other)
+    assert (done.code, done.err) == (0, "")
+    again = call("export", "large", "--to", name, "--home", other)
+    assert again.out == file.read_text(encoding="utf-8")
+    assert call("doctor", "--home", other).out.splitlines()[-1] == "all is well"
+
+
+def test_payloads_that_cannot_be_put_into_an_export_are_counted(call: Call, large: Path) -> None:
+    first, second, _ = large.glob("blobs/*/*.gz")
+    first.unlink()
+    second.write_bytes(b"garbage")
+    done = call("export", "large", "--to", "jsonl")
+    assert done.code == 0
+    assert done.err == (
+        f"clew: not in it are 2 large payloads that are gone from {large / 'blobs'} or damaged; clew doctor says more\n"
+    )
+    assert done.out.count('{"$blob":"') == 2
+    assert call("export", "large", "--to", "csv").err == ""

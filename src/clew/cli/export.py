@@ -12,7 +12,7 @@ import click
 from clew.cli.destination import STDOUT, DestinationError, destination, refusals_named
 from clew.cli.options import home_option, json_option
 from clew.cli.output import TerminalStream, note, print_json
-from clew.cli.reading import read_run
+from clew.cli.reading import read_whole_run
 from clew.export.formats import EXPORTERS, exporter
 from clew.view.durations import format_bytes
 
@@ -41,7 +41,7 @@ def export(run: str, *, form: str, given: str | None, as_json: bool, home: Path 
     """Write a run in a format that other programs read.
 
     RUN is the start of an id, a name, or latest. A file takes its place only when it is complete. With --json, which
-    needs -o, standard output says what was written.
+    needs -o, standard output says what was written. jsonl, json, trident and modelops hold large payloads whole.
     """
     path = None if given in {None, STDOUT} else Path(str(given))
     if as_json and path is None:
@@ -49,14 +49,14 @@ def export(run: str, *, form: str, given: str | None, as_json: bool, home: Path 
             "--json says what was written, so it needs -o PATH: without that the export itself is printed"
         )
     chosen = exporter(form)
-    trace, runs_inside = read_run(run, home)
+    trace, runs_inside, missing = read_whole_run(run, home, with_payloads=chosen.has_payloads)
     if path is None:
         _print(chosen, trace)
-        _note_inside(runs_inside)
+        _note_missing(runs_inside, missing)
         return
     if given is not None and given.endswith(os.sep):
         _make_folder(path)
-    written = _write(chosen, trace, path)
+    written, is_whole = _write(chosen, trace, path, runs_inside)
     sizes = [file.stat().st_size if file.is_file() else None for file in written]
     if as_json:
         files = [{"path": file, "bytes": size} for file, size in zip(written, sizes, strict=True)]
@@ -64,10 +64,12 @@ def export(run: str, *, form: str, given: str | None, as_json: bool, home: Path 
     else:
         for file, size in zip(written, sizes, strict=True):
             note(f"wrote {file}{f', {format_bytes(size)}' if size is not None else ''}")
-    _note_inside(runs_inside)
+    _note_missing(runs_inside, missing)
 
 
-def _note_inside(runs_inside: RunsInside) -> None:
+def _note_missing(runs_inside: RunsInside, missing: str | None) -> None:
+    if missing is not None:
+        note(f"not in it {'is' if missing.startswith('1 ') else 'are'} {missing}")
     inside = runs_inside.line()
     if inside is not None:
         note(f"not in it are the runs inside {inside}")
@@ -89,13 +91,22 @@ def _make_folder(path: Path) -> None:
             raise DestinationError(f"{OPTION}: {path} is a file and no folder") from None
 
 
-def _write(chosen: Exporter, trace: ExecutionTrace, path: Path) -> list[Path]:
-    """Write a file or a folder, whichever the path and the format ask for, and return the files."""
+def _write(
+    chosen: Exporter, trace: ExecutionTrace, path: Path, runs_inside: RunsInside
+) -> tuple[list[Path], bool]:
+    """Write a file or a folder, whichever the path and the format ask for.
+
+    Return the files, and whether the runs inside are all among them.
+    """
     if chosen.write_directory is not None and (path.is_dir() or not path.suffix) and not path.is_file():
         with refusals_named(OPTION, path):
-            return chosen.write_directory(trace, path)
+            written = chosen.write_directory(trace, path)
+            if chosen.write_inside is None:
+                return written, False
+            more, left_out = chosen.write_inside(trace, runs_inside.traces(), path)
+            return [*written, *more], not left_out
     if path.is_dir():
         path /= f"{trace.run_id}{chosen.suffix}"  # whole: runs of other homes may come to lie beside it
     with destination(path, option=OPTION) as out:
         chosen.write(trace, out)
-    return [path]
+    return [path], False

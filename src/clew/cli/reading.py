@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from clew.cli.options import home_to_read
 from clew.cli.runs_inside import RunsInside
+from clew.store.payloads import WholePayloads
 from clew.store.store import Store
 
 if TYPE_CHECKING:
@@ -28,9 +29,26 @@ def read_run(reference: str, home: Path | None) -> tuple[ExecutionTrace, RunsIns
 
     Raises: NoSuchRunError, AmbiguousRunError, ConfigError.
     """
+    trace, runs_inside, _ = read_whole_run(reference, home, with_payloads=False)
+    return trace, runs_inside
+
+
+def read_whole_run(
+    reference: str, home: Path | None, *, with_payloads: bool
+) -> tuple[ExecutionTrace, RunsInside, str | None]:
+    """Return the same, and where payloads stored beside the log are put back, what is said of those that cannot be.
+
+    Raises: NoSuchRunError, AmbiguousRunError, ConfigError.
+    """
     store = Store(home_to_read(home))
-    trace = store.trace(store.resolve(reference))
+    payloads = WholePayloads(store.home) if with_payloads else None
+    trace = store.trace(store.resolve(reference), payloads=payloads)
     # A trace of a million events lives as long as the command does. Looking through it for cycles, again and again
     # while it is summed up, would take longer than summing it up.
     gc.freeze()
-    return trace, RunsInside(store, trace.run_id)
+    missing = None
+    if payloads is not None and payloads.unread:
+        count = len(payloads.unread)
+        what = "1 large payload that is" if count == 1 else f"{count:,} large payloads that are"
+        missing = f"{what} gone from {store.home / 'blobs'} or damaged; clew doctor says more"
+    return trace, RunsInside(store, trace.run_id), missing

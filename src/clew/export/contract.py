@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -15,6 +15,7 @@ from clew.model.trace import ExecutionTrace
 
 Write: TypeAlias = Callable[[ExecutionTrace, BinaryIO], None]
 WriteDirectory: TypeAlias = Callable[[ExecutionTrace, Path], list[Path]]
+WriteInside: TypeAlias = Callable[[ExecutionTrace, Iterable[ExecutionTrace], Path], tuple[list[Path], int]]
 
 
 class Exporter(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,13 @@ class Exporter(msgspec.Struct, frozen=True, kw_only=True):
 
     None where the format is a single file.
     """
+    write_inside: WriteInside | None = None
+    """Write the runs inside a run into its folder too; return their paths, and how many of the runs have no place there.
+
+    None where the format has no place for them.
+    """
+    has_payloads: bool = False
+    """Whether payloads are in it whole, also those that are stored beside the log."""
 
 
 class ImportedRun(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,6 +48,7 @@ EXPORTER: Final = Exporter(
     description="every event, one JSON object a line: Clew's public form, for jq, tail and `clew import`",
     suffix=".jsonl",
     write=write,
+    has_payloads=True,
 )
 IMPORTER: Final = Importer(
     name="jsonl",

@@ -184,4 +184,5 @@ EXPORTER: Final = Exporter(
     suffix=".jsonl",
     write=write_spans,
     write_directory=write_directory,
+    has_payloads=True,
 )

@@ -99,6 +99,7 @@ EXPORTER: Final = Exporter(
     description="the whole trace as one indented JSON document, for programs and for `clew import`",
     suffix=".json",
     write=write,
+    has_payloads=True,
 )
 IMPORTER: Final = Importer(
     name="json",

@@ -25,8 +25,8 @@ def write_trace(trace: ExecutionTrace, out: BinaryIO) -> None:
     """Write trace.json, a node at a time."""
     head = {
         "run_id": original_run_id(trace),
-        "start_time": _time(trace.started_at),
-        "end_time": _time(trace.ended_at),
+        "start_time": time_of(trace.started_at),
+        "end_time": time_of(trace.ended_at),
         "error": None if trace.error is None else trace.error.message,
     }
     out.write(dumps(head, indent=2).removesuffix(b"\n}") + b',\n  "nodes": [')
@@ -47,13 +47,13 @@ def write_checkpoint(trace: ExecutionTrace, out: BinaryIO) -> None:
     checkpoint = {
         "run_id": original_run_id(trace),
         "project_name": trace.name,
-        "started_at": _time(trace.started_at),
-        "updated_at": _time(trace.ended_at or trace.last_event_at),
+        "started_at": time_of(trace.started_at),
+        "updated_at": time_of(trace.ended_at or trace.last_event_at),
         "status": trace.status,
         "completed_nodes": {
             node_id: {
                 "outputs": _object(node.outputs, "output"),
-                "completed_at": _time(node.ended_at),
+                "completed_at": time_of(node.ended_at),
                 "session_id": node.end_extra.get("session_id"),
                 "cost_usd": node.cost_usd,
                 "num_turns": _turns(node),
@@ -82,7 +82,7 @@ def write_metadata(trace: ExecutionTrace, out: BinaryIO) -> None:
         "project_root": trace.attributes.get("project_root"),
         "entrypoint": entrypoint(trace),
         "inputs": _object(trace.inputs, "input"),
-        "started_at": _time(trace.started_at),
+        "started_at": time_of(trace.started_at),
         # Trident leaves this empty in every run, and its readers take the end from trace.json.
         "ended_at": None,
         "trident_version": trace.attributes.get("trident_version", _VERSION),
@@ -114,8 +114,8 @@ def _node(node: NodeExecution) -> dict[str, Any]:
     return {
         "id": node.node_id,
         # Of a node that is skipped Trident says when it looked at it, and its readers take that for a date.
-        "start_time": _time(node.started_at or (node.ended_at if is_skipped else None)),
-        "end_time": _time(node.ended_at),
+        "start_time": time_of(node.started_at or (node.ended_at if is_skipped else None)),
+        "end_time": time_of(node.ended_at),
         "input": _object(node.inputs, "input"),
         "output": _object(node.end_extra.get("outputs") if is_skipped else node.outputs, "output"),
         "model": node.end_extra.get("model") if is_skipped else node.model,
@@ -129,7 +129,8 @@ def _node(node: NodeExecution) -> dict[str, Any]:
     }
 
 
-def _time(moment: datetime | None) -> str | None:
+def time_of(moment: datetime | None) -> str | None:
+    """Return a date as Trident writes it; None where there is none."""
     return None if moment is None else trident_time(moment)
 
 
@@ -172,4 +173,5 @@ EXPORTER: Final = Exporter(
     suffix=".jsonl",
     write=write_telemetry,
     write_directory=write_directory,
+    has_payloads=True,
 )
