@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
+import re
 
 import pytest
 from rich.console import Console
 
 import clew
 from clew.cli.live_tree import LiveTree
+from clew.cli.tree_rows import shortened
 from clew.record.span import open_span
 from clew.testing import FakeClock, recording
 
+TIMES = re.compile(r"  [\d.]+ (s|ms|µs)$")
 
-def shown(tree: LiveTree) -> list[str]:
+
+def shown(tree: LiveTree, *, width: int = 100) -> list[str]:
+    """Return the lines; the time of the head, which is that of the machine, is left out."""
     out = io.StringIO()
-    Console(file=out, width=100, color_system=None).print(tree.drawing())
-    return [line.rstrip() for line in out.getvalue().splitlines()]
+    Console(file=out, width=width, color_system=None).print(tree.drawing())
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    return [TIMES.sub("", lines[0]), *lines[1:]]
+
+
+def tree_of(width: int, height: int, *, node_count: int | None = None) -> LiveTree:
+    return LiveTree(
+        Console(file=io.StringIO(), width=width, height=height), name="triage", node_count=node_count
+    )
 
 
 @pytest.fixture
 def tree() -> LiveTree:
-    return LiveTree(Console(file=io.StringIO(), width=100, height=14), name="triage")
+    return tree_of(100, 14)
 
 
 def test_every_node_has_a_line_with_its_state_time_tokens_and_last_word(tree: LiveTree) -> None:
@@ -55,14 +68,15 @@ def test_every_node_has_a_line_with_its_state_time_tokens_and_last_word(tree: Li
                 tree.write(log.lines())
         lines = shown(tree)
     tree.close(timeout_s=1)
-    assert lines[0].startswith("triage  3 of 4 nodes done")
-    assert lines[1].split() == ["✓", "classify", "prompt", "1.50", "s", "1,234", "tok", "$0.0125"]
-    assert lines[2].split() == ["✓", "fetch", "tool", "2", "times", "250", "ms"]
-    assert lines[3].split() == ["-", "refund", "prompt", "topic", "==", "1"]
-    assert lines[4].startswith("● research  agent")
-    assert lines[4].endswith("turn 2  called search")
-    assert len(lines) == 5
-    assert "\x1b" not in "".join(lines)
+    ran = lines.pop()
+    assert lines == [
+        "triage  3 nodes done",
+        "✓ classify  prompt      1.50 s  1,234 tok  $0.0125",
+        "✓ fetch  tool  2 times  250 ms",
+        "- refund  prompt                                            topic == 1",
+    ]
+    assert ran.startswith("● research  agent")
+    assert ran.endswith("turn 2  called search")
 
 
 def test_what_a_model_says_is_shown_while_it_says_it(tree: LiveTree) -> None:
@@ -75,17 +89,101 @@ def test_what_a_model_says_is_shown_while_it_says_it(tree: LiveTree) -> None:
     tree.close(timeout_s=1)
 
 
-def test_in_a_low_window_what_ended_well_gives_way_to_what_runs(tree: LiveTree) -> None:
-    with recording() as log, clew.run("triage"):
-        for number in range(30):
-            with open_span((f"n{number}", "tool"), {}):
-                pass
+def test_in_a_low_window_every_line_is_used_and_the_last_says_what_is_not_shown() -> None:
+    """What runs and what failed is there however early it began; of what is done, the latest."""
+    tree, clock = tree_of(100, 14, node_count=152), FakeClock()
+    with recording(clock=clock) as log, clew.run("triage"):
+        with contextlib.suppress(ValueError), open_span(("broken", "tool"), {}):
+            raise ValueError("no")
         with open_span(("slow", "tool"), {}):
+            for number in range(80):
+                with open_span((f"n{number}", "tool"), {}):
+                    clock.advance(1)
             tree.write(log.lines())
-            lines = shown(tree)
+            lines = [" ".join(line.split()) for line in shown(tree)]  # how long `slow` runs is of any width
     tree.close(timeout_s=1)
-    assert len(lines) <= 14
-    assert lines[-1].startswith("● slow")
+    assert lines[0] == "triage 80 of 152 nodes done"
+    assert lines[1] == "✗ broken tool 0 s no"
+    assert lines[2].startswith("● slow tool")
+    assert lines[3:-1] == [f"✓ n{number} tool 1.00 s" for number in range(71, 80)]
+    assert lines[-1] == "… 71 done and 70 waiting not shown"
+    assert len(lines) == 13  # and one for the prompt
+
+
+def busy() -> list[bytes]:
+    """Return the events of an agent with all that a line can have, and of a node that failed."""
+    clock = FakeClock()
+    with recording(clock=clock, capture="full") as log, clew.run("triage"):
+        with open_span(("research_of_the_question", "agent"), {}):
+            clew.event("agent_turn_started", turn_number=12)
+            clew.event("token_usage", input_tokens=1000, output_tokens=234)
+            clew.event("cost_incurred", cost_usd=0.00001234)
+            clock.advance(12.5)
+        with contextlib.suppress(ValueError), open_span(("fetch", "tool"), {}):
+            clock.advance(0.25)
+            raise ValueError("the service is busy, try again later")
+        return log.lines()
+
+
+@pytest.mark.parametrize(
+    "width, wanted",
+    [
+        (
+            120,
+            [
+                "✓ research_of_the_question  agent  12.5 s  1,234 tok  $0.0000123  turn 12",
+                "✗ fetch  tool                      250 ms                                  the service is busy, try again later",
+            ],
+        ),
+        (
+            80,
+            [
+                "✓ research_o…stion  12.5 s  1,234 tok  $0.0000123  turn 12",
+                "✗ fetch             250 ms                                  the service is busy…",
+            ],
+        ),
+        (42, ["✓ research_o…tion 12.5 s 1,234 tok turn 12", "✗ fetch           250 ms"]),
+        (20, ["✓ researc…ion 12.5 s", "✗ fetch       250 ms"]),
+    ],
+)
+def test_in_a_narrow_window_mark_and_time_stay(width: int, wanted: list[str]) -> None:
+    """Names are shortened first, then what is said; cost and tokens go before the turn does."""
+    tree = tree_of(width, 24, node_count=7)
+    tree.write(busy())
+    lines = shown(tree, width=width)
+    tree.close(timeout_s=1)
+    assert lines[1:] == wanted
+    assert all(len(line) <= width for line in lines)
+
+
+def test_a_wide_name_is_cut_at_a_cell_and_the_columns_stay_in_line() -> None:
+    assert shortened("日本語の長い名前", 9) == "日本語…前"
+    assert shortened("step_007_of_the_list", 12) == "step_007…ist"
+    assert [shortened("abcdef", width) for width in (6, 3, 1, 0)] == ["abcdef", "ab…", "…", ""]
+
+
+def test_what_the_end_of_a_run_stopped_is_no_failure(tree: LiveTree) -> None:
+    """Nor is a node that waits to be tried again, until nobody tries it any more."""
+    with recording(capture="full") as log, clew.run("triage"):
+        with contextlib.suppress(asyncio.CancelledError), open_span(("stopped", "tool"), {}):
+            raise asyncio.CancelledError
+        with open_span(("busy", "tool"), {}) as span:
+            span.fail("no answer", retried=True)
+        with open_span(("left", "tool"), {}):
+            clew.event("run_interrupted", level="WARNING", reason="KeyboardInterrupt")
+            tree.write(log.lines())
+            during = [line[0] for line in shown(tree)[1:]]
+    tree.close(timeout_s=1)
+    assert during == ["■", "↻", "●"]
+    assert [line[0] for line in shown(tree)[1:]] == ["■", "■", "■"]
+
+
+def test_a_payload_that_was_cut_is_not_told_to_whoever_watches(tree: LiveTree) -> None:
+    with recording() as log, clew.run("triage"), open_span(("n", "tool"), {}):
+        clew.event("payload_truncated", level="WARNING", field="output", original_bytes=9, kept_bytes=1)
+        tree.write(log.lines())
+    assert len(shown(tree)) == 2
+    tree.close(timeout_s=1)
 
 
 def test_a_long_error_takes_no_room_from_the_numbers(tree: LiveTree) -> None:

@@ -20,6 +20,7 @@ from clew.cli.run_project import (
     project_options,
     refuse_project_options,
     result_text,
+    resume_command,
     take_project_options,
     write_artifacts,
 )
@@ -32,10 +33,11 @@ from clew.session import session
 from clew.stream.options import Pumps, StreamOptions, event_filter_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from clew.config import Settings
+    from clew.workflow.runner import ProjectRun
 
 _DRAIN_S: Final = 3.0
 """How long the end of a program waits for a slow destination of the stream."""
@@ -148,40 +150,52 @@ def _run_project(
     event_filter_of(options)
     _tell_before(settings, flags)
     session.configure(settings)
-    prepared = prepare(target, given, own)
+    prepared, node_count = prepare(target, given, own)
     if name is not None:
         prepared.run.name = name
     run_id = prepared.run.run_id
     from clew.workflow.tools.output import quiet_stdout
 
-    pumps = session.start_stream(run_id, options, report=note)
-    recorder = session.recorder()
-    if run_id is not None and recorder is not None and sys.stderr.isatty() and not options.enabled:
-        from rich.console import Console
-
-        from clew.cli.live_tree import LiveTree, start_live_tree
-
-        tree = LiveTree(Console(stderr=True), name=prepared.run.name)
-        prepared.on_text = tree.hear
-        pumps = Pumps((start_live_tree(tree, run_id, home=session.home, writer=recorder.writer.id),))
-    failure: Exception | None = None
+    failure: BaseException | None = None
     outputs: dict[str, Any] = {}
     pid = os.getpid()
-    with quiet_stdout():
+    with _followed(prepared, options, node_count=node_count) as pumps, quiet_stdout():
         try:
             outputs = prepared.execute()
-        except KeyboardInterrupt:
-            raise ProgramInterrupted from None
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             failure = error
         finally:
             _finish(pumps, pid=pid)
+    again = resume_command(target, run_id, dry_run=own["dry_run"], home=flags.get("home"))
+    if isinstance(failure, KeyboardInterrupt):
+        note(f"interrupted; {f'go on with: {again}' if again else 'nothing of it was recorded'}")
+        raise ProgramInterrupted from None
     if own["artifacts"] is not None:
         write_artifacts(run_id, own["artifacts"])
-    if failure is not None:
-        leave(failure, run_id=run_id, form=form)
+    if isinstance(failure, Exception):
+        leave(failure, run_id=run_id, form=form, again=again)
     if form is not None or "stdout" not in options.to or not options.enabled:
         click.echo(result_text(outputs, form))
+
+
+@contextlib.contextmanager
+def _followed(prepared: ProjectRun, options: StreamOptions, *, node_count: int) -> Iterator[Pumps]:
+    """Start what follows a run while it runs: the stream that was asked for, or else in a terminal the live tree."""
+    run_id, recorder = prepared.run.run_id, session.recorder()
+    if run_id is None or recorder is None or options.enabled or not sys.stderr.isatty():
+        yield session.start_stream(run_id, options, report=note)
+        return
+    from clew.cli.live_tree import live_tree
+
+    with live_tree(
+        run_id,
+        name=prepared.run.name,
+        node_count=node_count,
+        home=session.home,
+        writer=recorder.writer.id,
+    ) as (tree, pump):
+        prepared.on_text = tree.hear
+        yield Pumps((pump,))
 
 
 def _settings(flags: dict[str, Any]) -> Settings:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 MANIFESTS: Final = ("clew.yaml", "clew.yml", "agent.tml", "trident.tml", "trident.yaml")
 FAILED, PROVIDER, SIGNAL = 1, 3, 4
+_JSON_CHARS: Final = 10_000
+"""Of the message of an error: as many as the record keeps."""
+_SHOWN_CHARS: Final = 500
+_CUT_BEFORE: Final = re.compile(r"\.\.\. \((\d+ characters in all)\)\Z")
+"""How a tool ends the message that it cut itself: the true length is there."""
 _OPTIONS: Final[tuple[tuple[tuple[str, ...], dict[str, Any]], ...]] = (
     (("-f", "--input-file"), {"type": click.Path(path_type=Path), "metavar": "FILE", "help": "Input from a JSON file."}),
     (("-e", "--entrypoint"), {"metavar": "NODE", "help": "Run only what this entrypoint or node leads to, and what that needs."}),
@@ -79,19 +86,21 @@ def _field(option: tuple[tuple[str, ...], dict[str, Any]]) -> str:
     return option[0][-1].lstrip("-").replace("-", "_")
 
 
-def prepare(target: str, given_input: object, flags: dict[str, Any]) -> ProjectRun:
-    """Read the project and make its run.
+def prepare(target: str, given_input: object, flags: dict[str, Any]) -> tuple[ProjectRun, int]:
+    """Read the project and make its run; return how many nodes take part, too, without those of workflows in it.
 
     Raises: UsageError, ProjectError: what is wrong with the project or the options.
     """
     from clew.workflow.changes import read_assignment, with_param
+    from clew.workflow.plan import cut, from_entrypoint
 
     project = read_project(Path(target))
     params = dict(read_assignment(text, option="--param") for text in flags["param"])
     for name, value in params.items():
         project = with_param(project, name, value)
     options = dataclasses.replace(_options(project, given_input, flags), params=params)
-    return run_of(project, options, dry_run=flags["dry_run"])
+    run = run_of(project, options, dry_run=flags["dry_run"])
+    return run, len(cut(project, from_entrypoint(project, options.entrypoint), until=options.until))
 
 
 def read_project(path: Path) -> Project:
@@ -254,13 +263,38 @@ def exit_code(error: BaseException) -> int:
     return FAILED
 
 
-def leave(error: Exception, *, run_id: str | None, form: str | None) -> NoReturn:
-    """Say what failed and what to do, and end."""
+def resume_command(target: str, run_id: str | None, *, dry_run: bool, home: Path | None) -> str | None:
+    """Return the command that goes on with the latest run of a project; None where it left no record."""
+    if run_id is None:
+        return None
+    more = ["--dry-run"] if dry_run else []
+    if home is not None:
+        more += ["--home", str(home)]
+    return shlex.join(["clew", "run", target, "--resume", "latest", *more])
+
+
+def leave(error: Exception, *, run_id: str | None, form: str | None, again: str | None = None) -> NoReturn:
+    """Say what failed and what to do, and end.
+
+    Args: error: what ended the run. run_id: None where nothing was recorded. form: of the result. again: the command
+        that goes on with the run.
+    """
+    message = str(error)
     if form == "json":
-        told = {"message": str(error), "node_id": error.node_id if isinstance(error, NodeError) else None}
+        node_id = error.node_id if isinstance(error, NodeError) else None
+        told = {"message": bounded(message, _JSON_CHARS), "node_id": node_id}
         click.echo(_json({"success": False, "outputs": {}, "error": told}))
-    note(str(error))
+    note(bounded(message, _SHOWN_CHARS))
     if run_id is not None:
         short = run_id[:16]
-        note(f"see: clew show {short}; go on with: --resume {short}")
+        note(f"see: clew show {short}; go on with: {again or f'--resume {short}'}")
     raise SystemExit(exit_code(error))
+
+
+def bounded(message: str, most: int) -> str:
+    """Return a message with at most so many characters of it, and how long it is where that is more."""
+    if len(message) <= most:
+        return message
+    cut_before = _CUT_BEFORE.search(message)
+    count = f"{len(message)} characters in all" if cut_before is None else cut_before[1]
+    return f"{message[:most]}... ({count})"
