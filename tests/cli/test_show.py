@@ -173,7 +173,7 @@ def test_whole_stacks_are_printed_on_demand(call: Call, home: Path) -> None:
 
 
 @pytest.mark.parametrize("reference", ["agent", "latest", "latest~1", "nightly-calibration", "inner"])
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", [45, 60, 80, 120])
 def test_no_line_is_wider_than_the_window(
     call: Call, home: Path, monkeypatch: pytest.MonkeyPatch, reference: str, columns: int
 ) -> None:

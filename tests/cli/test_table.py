@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.cli.output import Page
-from clew.cli.table import Cell, Column, print_table, shorten
+from clew.cli.table import Cell, Column, print_table, shorten, shorten_end
 from clew.view.cells import cell_width
 
 COLUMNS = [
@@ -58,7 +58,8 @@ def test_where_names_cannot_shrink_enough_columns_go_and_are_named(
     assert printed(capsys) == [
         "NAME      COUNT TOTAL",
         "sim…batch    12 3.14s",
-        "a wider window also shows MEAN",
+        "a wider window also",
+        "shows MEAN",
     ]
 
 
@@ -96,3 +97,20 @@ def test_a_shortened_text_is_never_wider_than_asked(text: str, width: int) -> No
 
 def test_a_shortened_text_keeps_both_ends() -> None:
     assert shorten("simulation.submit_batch", 15) == "simul…mit_batch"
+
+
+def test_a_list_loses_its_end_so_that_no_two_of_its_parts_look_like_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    columns = [Column(title="N"), Column(title="TAGS", least=5, loses_end=True)]
+    print_table(Page(), columns, [[Cell("1"), Cell("job_id=a1 questions=3 tasks=3")]])
+    assert printed(capsys) == ["N TAGS", "1 job_id=a1 questio…"]
+
+
+@pytest.mark.parametrize(
+    "text,width,expected",
+    [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("黒井黒", 4, "黒…"), ("ab", 1, "…"), ("ab", 0, "")],
+)
+def test_the_end_is_cut_by_columns_not_by_characters(text: str, width: int, expected: str) -> None:
+    assert shorten_end(text, width) == expected

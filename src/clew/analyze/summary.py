@@ -11,6 +11,7 @@ import msgspec
 
 from clew.analyze.failures import Failure, find_failures
 from clew.analyze.runs_inside import RunInside
+from clew.analyze.sampling import is_sampled
 from clew.analyze.statistics import NumberSummary, percentile, rounded_mean, summarize_numbers
 from clew.analyze.times import LastHeard
 from clew.analyze.tree import build_tree
@@ -177,6 +178,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Runs inside this one, at any depth, in start order; a trace alone does not know them."""
     inside_unread: int = 0
     """Of how many of them, the last ones, tokens and costs were not looked up."""
+    sampled: bool = True
+    """False where sampling kept only the start, the end and the counters of this run."""
 
 
 def summarize(trace: ExecutionTrace, *, most: int = MOST_LISTED, now: datetime | None = None) -> RunSummary:
@@ -233,6 +236,7 @@ def summarize(trace: ExecutionTrace, *, most: int = MOST_LISTED, now: datetime |
         attributes=trace.attributes,
         params=trace.params,
         schema_version=trace.schema_version,
+        sampled=is_sampled(trace.boundaries),
     )
 
 

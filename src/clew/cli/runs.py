@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from clew.analyze.sampling import is_sampled
 from clew.cli.moments import format_age
 from clew.cli.options import home_option, home_to_read, json_option, read_moment
 from clew.cli.output import STATUS_STYLES, Page, note, print_json
 from clew.cli.table import Cell, Column, print_table
+from clew.model.events import decode_event
 from clew.store.store import Store
 from clew.view.durations import format_count, format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from clew.store.index import RunRow
 
@@ -61,7 +63,8 @@ def runs(
 ) -> None:
     """List runs, newest first."""
     place = home_to_read(home)
-    found = Store(place).runs(name=name, status=status, since=since) if place.is_dir() else []
+    store = Store(place)
+    found = store.runs(name=name, status=status, since=since) if place.is_dir() else []
     families = in_families(found)
     rows = families if with_nested else [(row, level) for row, level in families if level == 0]
     if limit is None and not as_json:
@@ -71,7 +74,8 @@ def runs(
         print_json([row for row, _ in listed])
     elif found:
         page = Page()
-        _print_rows(page, listed, digits=unique_digits([row.run_id for row in found]))
+        left_out = {row.run_id for row, _ in listed if not row.nodes and _was_left_out(store, row.run_id)}
+        _print_rows(page, listed, digits=unique_digits([row.run_id for row in found]), left_out=left_out)
         _print_left_out(page, older=len(rows) - len(listed), inside=len(found) - len(rows))
     elif name or status or since:
         note(f"no run in {place} fits")
@@ -79,7 +83,16 @@ def runs(
         note(f"there are no runs in {place} yet; record one with: clew run script.py")
 
 
-def _print_rows(page: Page, rows: Sequence[tuple[RunRow, int]], *, digits: int) -> None:
+def _was_left_out(store: Store, run_id: str) -> bool:
+    """Say whether sampling left a run out, of which no execution is in the log: its first line says so."""
+    first = next(store.lines(run_id), None)
+    event = None if first is None else decode_event(first)
+    return event is not None and not is_sampled([event])
+
+
+def _print_rows(
+    page: Page, rows: Sequence[tuple[RunRow, int]], *, digits: int, left_out: Collection[str]
+) -> None:
     now = datetime.now(UTC)
     any_failed = any(row.failed_nodes for row, _ in rows)
     any_lost = any(row.lost for row, _ in rows)
@@ -101,7 +114,7 @@ def _print_rows(page: Page, rows: Sequence[tuple[RunRow, int]], *, digits: int) 
             Cell(row.status, STATUS_STYLES.get(row.status)),
             Cell(format_age(row.started_at or row.last_event_at, now)),
             Cell(format_duration(row.duration_ns)),
-            Cell(format_count(row.nodes)),
+            Cell("not sampled" if row.run_id in left_out else format_count(row.nodes)),
         ]
         line += (
             [Cell(format_count(row.failed_nodes), "red" if row.failed_nodes else None)] if any_failed else []

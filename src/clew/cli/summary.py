@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clew.analyze.runs_inside import spent_together
+from clew.analyze.sampling import LEFT_OUT
 from clew.cli.moments import format_age
 from clew.cli.output import STATUS_STYLES, Page
 from clew.cli.stacks import stack_end
-from clew.cli.table import Cell, Column, print_table, shorten
+from clew.cli.table import Cell, Column, print_table, shorten, shorten_end
+from clew.view.cells import cell_width
 from clew.view.durations import format_count, format_duration, format_usd
 
 if TYPE_CHECKING:
@@ -65,13 +67,13 @@ def print_summary(
 
 def _print_ending(page: Page, summary: RunSummary) -> None:
     style = STATUS_STYLES.get(summary.status)
-    page.line(
-        page.paint(summary.name or summary.kind or "run", "bold"), "  ", page.paint(_ending(summary), style)
-    )
+    _print_head(page, summary.name or summary.kind or "run", _ending(summary), style=style)
     if summary.lost:
         events = "event is" if summary.lost == 1 else "events are"
         missing = f"{summary.lost:,} {events} missing from the log; what follows is of what is left"
-        page.line(page.paint(missing, "yellow"))
+        _print_wrapped(page, missing, style="yellow", indent=0)
+    if not summary.sampled:
+        _print_wrapped(page, LEFT_OUT, style="yellow", indent=0)
 
 
 def _print_facts(page: Page, summary: RunSummary, inside: str | None) -> None:
@@ -104,7 +106,7 @@ def _print_facts(page: Page, summary: RunSummary, inside: str | None) -> None:
     page.line(
         page.paint("record".ljust(width), "dim"),
         "  ",
-        page.paint(missing, "yellow" if summary.lost else None),
+        page.paint(_cut(page, missing, used=width + 2), "yellow" if summary.lost else None),
     )
 
 
@@ -129,6 +131,8 @@ def _lived(start: datetime | None, last: datetime | None) -> str | None:
 
 
 def _executions(summary: RunSummary) -> str:
+    if not summary.sampled and not summary.executions:
+        return "not recorded"
     nodes = len(summary.nodes)
     text = f"{format_count(summary.executions)} of {nodes} node{'' if nodes == 1 else 's'}"
     others = [f"{count:,} {status}" for status, count in summary.statuses.items() if status != "completed"]
@@ -156,17 +160,16 @@ def _tokens(usage: Usage | None, cost_usd: float | None) -> str:
 
 def _print_failure(page: Page, failure: Failure, *, whole_stack: bool) -> None:
     head = failure.node_id or "the run itself"
-    page.line("  ", page.paint(head, "bold"), "  ", page.paint(failure.error_type or "error", "red"))
+    _print_head(page, head, failure.error_type or "error", style="red", indent=2)
     lines = (failure.message or "").splitlines()
     wrapped = [part for line in lines for part in _wrap(page, line, indent=4)]
     for line in wrapped if whole_stack else wrapped[:_MESSAGE_LINES]:
         page.line("    ", line)
     if len(wrapped) > _MESSAGE_LINES and not whole_stack:
-        page.line(
-            "    ", page.paint(f"{len(wrapped) - _MESSAGE_LINES} more lines; --stacks prints them", "dim")
+        _print_wrapped(
+            page, f"{len(wrapped) - _MESSAGE_LINES} more lines; --stacks prints them", style="dim", indent=4
         )
-    for line in _wrap(page, _circumstances(failure), indent=4):
-        page.line("    ", page.paint(line, "dim"))
+    _print_wrapped(page, _circumstances(failure), style="dim", indent=4)
     stack = failure.stack or ""
     for line in stack.rstrip().splitlines() if whole_stack else stack_end(stack):
         page.line("    ", page.paint(_cut(page, line, used=4), "dim"))
@@ -193,15 +196,11 @@ def _print_open(page: Page, execution: ListedExecution) -> None:
         took = format_duration(execution.open_ns)
         was_cut = execution.status == "interrupted"
         line = f"last heard of {took} after its start" if was_cut else f"open for {took}"
-    page.line(
-        "  ",
-        page.paint(execution.node_id, "bold"),
-        "  ",
-        page.paint(line, STATUS_STYLES.get(execution.status)),
-    )
-    tags = _tags(execution)
+    _print_head(page, execution.node_id, line, style=STATUS_STYLES.get(execution.status), indent=2)
+    tags = page.safe(_tags(execution))
     if tags:
-        page.line("    ", _cut(page, tags, used=4))
+        room = len(tags) * 2 if page.width is None else page.width - 4
+        page.line("    ", shorten_end(tags, room, ellipsis=page.ellipsis))
     if execution.inputs is not None:
         page.line("    ", page.paint("inputs ", "dim"), _cut(page, _compact(execution.inputs), used=11))
     if execution.path:
@@ -249,7 +248,10 @@ def _print_tokens(page: Page, nodes: Sequence[NodeSummary]) -> None:
         return
     page.heading("Where the tokens went")
     columns = [Column(title="NODE", least=12)]
-    columns += [Column(title=field.removesuffix("_tokens").upper(), right=True) for field in fields]
+    columns += [
+        Column(title=field.removesuffix("_tokens").upper(), right=True, missable=m)
+        for field, m in zip(fields, (0, 0, 1, 2), strict=True)
+    ]
     columns.append(Column(title="COST", right=True))
     rows = [
         [
@@ -265,10 +267,10 @@ def _print_tokens(page: Page, nodes: Sequence[NodeSummary]) -> None:
 def _print_slowest(page: Page, executions: Sequence[ListedExecution]) -> None:
     columns = [
         Column(title="DURATION", right=True),
-        Column(title="SELF", right=True),
+        Column(title="SELF", right=True, missable=2),
         Column(title="NODE", least=12),
         Column(title="STATUS"),
-        Column(title="TAGS", least=10),
+        Column(title="TAGS", least=10, loses_end=True, missable=1),
     ]
     rows = [
         [
@@ -286,7 +288,8 @@ def _print_slowest(page: Page, executions: Sequence[ListedExecution]) -> None:
 def _print_scores(page: Page, summary: RunSummary) -> None:
     columns = [
         Column(title="NAME", least=12),
-        *(Column(title=title, right=True) for title in ("COUNT", "MEAN", "MIN", "MAX")),
+        *(Column(title=title, right=True) for title in ("COUNT", "MEAN")),
+        *(Column(title=title, right=True, missable=1) for title in ("MIN", "MAX")),
     ]
     rows = [
         [
@@ -339,6 +342,22 @@ def _cut(page: Page, text: str, *, used: int) -> str:
     return safe if page.width is None else shorten(safe, page.width - used, ellipsis=page.ellipsis)
 
 
+def _print_head(page: Page, name: str, said: str, *, style: str | None, indent: int = 0) -> None:
+    """Print a name and what is said of it; where both do not fit, the name is cut first."""
+    gap = " " * indent
+    room = None if page.width is None else page.width - indent - 2
+    name, said = page.safe(name), page.safe(said)
+    if room is not None:
+        name = shorten(name, max(room - cell_width(said), min(12, room // 2)), ellipsis=page.ellipsis)
+        said = shorten(said, room - cell_width(name), ellipsis=page.ellipsis)
+    page.line(gap, page.paint(name, "bold"), "  ", page.paint(said, style))
+
+
+def _print_wrapped(page: Page, text: str, *, style: str, indent: int) -> None:
+    for line in _wrap(page, text, indent=indent):
+        page.line(" " * indent, page.paint(line, style))
+
+
 def _wrap(page: Page, text: str, *, indent: int) -> list[str]:
     return textwrap.wrap(page.safe(text), max(20, (page.width or _READABLE) - indent), break_on_hyphens=False)
 
@@ -346,6 +365,6 @@ def _wrap(page: Page, text: str, *, indent: int) -> list[str]:
 def _print_left_out(page: Page, count: int, what: str, hint: str = "") -> None:
     if count > 0:
         plural = "" if count == 1 else "s"
-        page.line(
-            "  ", page.paint(f"{count:,} {what}{plural} not listed{f'; {hint}' if hint else ''}", "dim")
+        _print_wrapped(
+            page, f"{count:,} {what}{plural} not listed{f'; {hint}' if hint else ''}", style="dim", indent=2
         )

@@ -6,6 +6,7 @@ a pipe to 80 columns.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its cells end at its right edge, as numbers do."""
     least: int | None = None
     """How narrow it may become; None where its cells are never cut."""
+    loses_end: bool = False
+    """Whether a cell that is too long loses its end and not its middle, as a list does."""
     missable: int = 0
     """Which columns go first where the window is too narrow: the highest; 0 for one that always stays."""
 
@@ -76,7 +79,9 @@ def print_table(
         print_row(row_texts, [cell.style for cell in row])
     left_out = [column.title for i, column in enumerate(columns) if i not in shown]
     if left_out:
-        page.line(indent, page.paint(f"a wider window also shows {', '.join(left_out)}", "dim"))
+        text = f"a wider window also shows {', '.join(left_out)}"
+        for line in [text] if page.width is None else textwrap.wrap(text, page.width - len(indent)):
+            page.line(indent, page.paint(line, "dim"))
 
 
 def shorten(text: str, width: int, *, ellipsis: str = "…") -> str:
@@ -96,6 +101,18 @@ def shorten(text: str, width: int, *, ellipsis: str = "…") -> str:
             break
         tail = char + tail
     return f"{head}{ellipsis}{tail}"
+
+
+def shorten_end(text: str, width: int, *, ellipsis: str = "…") -> str:
+    """Return harmless text in at most that many columns; what is too long loses its end."""
+    if cell_width(text) <= width:
+        return text
+    kept = ""
+    for char in text:
+        if cell_width(kept + char) >= width:
+            break
+        kept += char
+    return f"{kept}{ellipsis}" if width > 0 else ""
 
 
 def _least(columns: Sequence[Column], widths: Sequence[int], shown: Sequence[int]) -> int:
@@ -128,6 +145,6 @@ def _shrink(columns: Sequence[Column], widths: list[int], shown: Sequence[int], 
 
 
 def _aligned(text: str, column: Column, width: int, *, ellipsis: str) -> str:
-    text = shorten(text, width, ellipsis=ellipsis)
+    text = (shorten_end if column.loses_end else shorten)(text, width, ellipsis=ellipsis)
     padding = " " * (width - cell_width(text))
     return padding + text if column.right else text + padding

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
+from clew.analyze.sampling import is_sampled
 from clew.analyze.times import as_of, measure_times
 from clew.cli.destination import STDOUT, DestinationError, destination
 from clew.cli.options import home_option, json_option, run_argument
@@ -98,6 +99,7 @@ def timeline(
         _write(trace, asked_for, runs_inside, as_json=as_json)
     elif as_json:
         found = {"executions": _bars(trace), "runs_inside": runs_inside.listed()[0]}
+        found |= {"sampled": is_sampled(trace.boundaries)}
         print_json({"run_id": trace.run_id, **found})
     else:
         page = Page()

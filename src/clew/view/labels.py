@@ -6,6 +6,7 @@ import html
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
+from clew.analyze.sampling import LEFT_OUT, is_sampled
 from clew.view.cells import harmless
 from clew.view.durations import format_count, format_duration
 
@@ -171,4 +172,4 @@ def record_notes(trace: ExecutionTrace) -> list[str]:
     ]
     if trace.causal_inversion_ns:
         notes.append(f"clocks disagree by up to {format_duration(trace.causal_inversion_ns)}")
-    return notes
+    return notes if is_sampled(trace.boundaries) else [LEFT_OUT, *notes]
