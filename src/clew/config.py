@@ -62,7 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sample_ratio: float = 1.0
     """Share of runs that are recorded whole, 0 to 1; of the others only start and end are kept."""
     redact: tuple[str, ...] = ()
-    """Names of fields whose values are secrets, beside the names that always are (password, token, api_key ...)."""
+    """Names of fields whose values are secrets, beside the names that always are (password, token, api_key ...);
+    found in texts too (`iban=...`)."""
     telemetry: bool = False
     """Whether `clew run` streams events while the program runs."""
     telemetry_format: TelemetryFormat = "jsonl"

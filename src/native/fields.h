@@ -44,7 +44,7 @@ static struct { PyTypeObject *type; Py_ssize_t offset; PyObject *name; } fields[
 /* Where Python is asked. Set once, by `install`. */
 static struct {
     PyObject *Span, *Scope, *Work, *RunScope, *Recorder, *JournalWriter, *Stamper, *Ambient, *Template;
-    PyObject *current, *ambient, *noop, *encode_json, *shortest_secret;
+    PyObject *current, *ambient, *noop, *encode_json, *shortest_secret, *pair_parts;
     PyObject *enter, *leave, *span, *event, *refused, *contain, *span_doc, *event_doc, *form;
 } py;
 static Py_ssize_t shortest_secret;

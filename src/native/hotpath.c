@@ -17,11 +17,11 @@ static const struct { const char *name; PyObject **place; } PARTS[] = {
     {"Span", &py.Span}, {"Scope", &py.Scope}, {"Work", &py.Work}, {"RunScope", &py.RunScope},
     {"Recorder", &py.Recorder}, {"JournalWriter", &py.JournalWriter}, {"Stamper", &py.Stamper},
     {"Ambient", &py.Ambient}, {"Template", &py.Template}, {"current", &py.current}, {"ambient", &py.ambient}, {"noop", &py.noop},
-    {"encode_json", &py.encode_json}, {"shortest_secret", &py.shortest_secret}, {"enter", &py.enter},
+    {"encode_json", &py.encode_json}, {"shortest_secret", &py.shortest_secret}, {"pair_parts", &py.pair_parts}, {"enter", &py.enter},
     {"leave", &py.leave}, {"span", &py.span}, {"event", &py.event}, {"refused", &py.refused},
     {"contain", &py.contain}, {"span_doc", &py.span_doc}, {"event_doc", &py.event_doc}, {"form", &py.form},
 };
-enum { FORM = 3, NUMBER_OF_PARTS = sizeof PARTS / sizeof PARTS[0] };
+enum { FORM = 4, NUMBER_OF_PARTS = sizeof PARTS / sizeof PARTS[0] };
 
 static PyObject *install(PyObject *Py_UNUSED(module), PyObject *args, PyObject *parts)
 {
@@ -34,6 +34,8 @@ static PyObject *install(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
         if (!part || ((PARTS[i].name[0] <= 'Z') && !PyType_Check(part)))
             return PyErr_Format(PyExc_TypeError, "install() needs %s", PARTS[i].name);
     }
+    if (!PyDict_CheckExact(PyDict_GetItemString(parts, "pair_parts")))
+        return PyErr_Format(PyExc_TypeError, "install() needs a dictionary of the parts of pairs");
     PyObject *form = PyDict_GetItemString(parts, "form");
     if (PyLong_AsLong(form) != FORM || PyErr_Occurred())
         return PyErr_Format(PyExc_ImportError, "it was built for another form of the lines, %R is wanted", form);

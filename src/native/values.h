@@ -54,13 +54,28 @@ static int is_clean(PyObject *recorder, PyObject *text)
 
 static int put_value(Line *line, PyObject *value, int depth);
 
+enum { NAMING = 1, HOLDING = 2 }; /* as in plain.py: a field may name the secret that another one holds */
+
+/* What a field with a known name is of such a pair. */
+static int part_of_pair(PyObject *name, PyObject *value)
+{
+    PyObject *part = PyDict_GetItemWithError(py.pair_parts, name); /* borrowed */
+    int which = part ? (int)PyLong_AsLong(part) : 0;
+    if (PyUnicode_CheckExact(value) || (which == HOLDING && (PyList_CheckExact(value) || PyDict_CheckExact(value))))
+        return which;
+    return 0;
+}
+
 /* One field of an object, with the comma or the brace before it. */
-static int put_member(Line *line, PyObject *known, PyObject *name, PyObject *value, int is_first, int depth)
+static int put_member(Line *line, PyObject *known, PyObject *name, PyObject *value, int is_first, int depth, int *parts)
 {
     if (!PyUnicode_CheckExact(name) || PySet_Contains(known, name) != 1 || !is_plain(name)) {
         PyErr_Clear();
         return UNUSUAL;
     }
+    *parts |= part_of_pair(name, value);
+    if (*parts == (NAMING | HOLDING))
+        return UNUSUAL;
     TRY(is_first ? PUT(line, "{") : PUT(line, ","));
     TRY(put_string(line, name));
     TRY(PUT(line, ":"));
@@ -74,11 +89,11 @@ static int put_object(Line *line, PyObject *values, int depth)
     if (!known)
         return FAILED;
     Py_ssize_t position = 0, size = PyDict_GET_SIZE(values);
-    int outcome = PySet_Check(known) ? DONE : UNUSUAL;
+    int outcome = PySet_Check(known) ? DONE : UNUSUAL, parts = 0;
     for (int first = 1; outcome == DONE && PyDict_Next(values, &position, &name, &value); first = 0) {
         Py_INCREF(name);
         Py_INCREF(value);
-        outcome = put_member(line, known, name, value, first, depth);
+        outcome = put_member(line, known, name, value, first, depth, &parts);
         Py_DECREF(name);
         Py_DECREF(value);
         if (PyDict_GET_SIZE(values) != size) /* another thread added one */
@@ -88,6 +103,13 @@ static int put_object(Line *line, PyObject *values, int depth)
     if (outcome == DONE)
         outcome = size ? PUT(line, "}") : PUT(line, "{}");
     return outcome;
+}
+
+/* Whether a list may be the name of a secret and the secret, as headers come: [["X-Api-Key", "..."]]. */
+static int is_pair(PyObject *value)
+{
+    return PyList_CheckExact(value) && PyList_GET_SIZE(value) == 2 && PyUnicode_CheckExact(PyList_GET_ITEM(value, 0))
+        && PyUnicode_CheckExact(PyList_GET_ITEM(value, 1));
 }
 
 /* A list; what begins with a dash may be the name of a secret that comes next. */
@@ -100,6 +122,8 @@ static int put_list(Line *line, PyObject *values, int depth)
         if (i)
             outcome = PUT(line, ",");
         if (PyUnicode_CheckExact(value) && PyUnicode_GET_LENGTH(value) && PyUnicode_READ_CHAR(value, 0) == '-')
+            outcome = UNUSUAL;
+        if (is_pair(value))
             outcome = UNUSUAL;
         if (outcome == DONE)
             outcome = put_value(line, value, depth);
@@ -192,9 +216,9 @@ static int put_arguments(Line *line, PyObject *const *values, PyObject *names)
     PyObject *known = get(line->recorder, RECORDER_PLAIN_NAMES);
     if (!known)
         return FAILED;
-    int outcome = PySet_Check(known) ? DONE : UNUSUAL;
+    int outcome = PySet_Check(known) ? DONE : UNUSUAL, parts = 0;
     for (Py_ssize_t i = 0; outcome == DONE && i < count; i++)
-        outcome = put_member(line, known, PyTuple_GET_ITEM(names, i), values[i], i == 0, 0);
+        outcome = put_member(line, known, PyTuple_GET_ITEM(names, i), values[i], i == 0, 0, &parts);
     Py_DECREF(known);
     TRY(outcome);
     TRY(PUT(line, "}"));

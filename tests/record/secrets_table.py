@@ -87,6 +87,18 @@ HARMLESS_TEXTS: Final = (
     "SHA256:n0tAs3cretJustAF1ngerpr1nt0fAKey",
     "2026-11-21T03:59:12.123456Z",
     "session_id=abcdef-123",
+    "bypass: enabled first_pass=results.json second pass: tests pass, pass_count=12 passenger: Smith",
+    "password_length=8 otpions: verbose keyboard: qwerty12 sort_key=created_at cache_key='user:17:profile'",
+    "PASS: test_login_works and pass: 12, fail: 3, {'pass': 12}",
+    "('pass', 'fail') and ('key', 'value1'), ('sort_key', 'created_at')",
+    "names = ['password', 'secret', 'token'], ('username', 'password')",
+    "{'tokens': ['the', 'cat', 'sat']}",
+    "use --password to log in; the --token option is required; --token TOKEN, --password <password>",
+    "tool --token $TOKEN --password-file /run/secrets/x --max-tokens 4096 --token 4096 --sort-key created",
+    "Missing option '--token'. No such option: --passwd Did you mean --password?",
+    "the cookie: chocolate, ['cookie', 'banana'], cookie_policy: strict=1",
+    "otp: 25.3, upwind: north, spwx=12345678, OTP: null",
+    "| name | --------- | --------- password |",
 )
 
 SECRET_NAMES: Final = (
@@ -96,7 +108,12 @@ SECRET_NAMES: Final = (
     "proxy-authorization", "auth", "api_key", "apiKey", "api-key", "x-api-key", "APIKey", "apikey",
     "OPENAI_API_KEY", "private_key", "privateKey", "secret_key", "access_key", "access_keys", "signing_key",
     "ssh_key", "account_key", "credential", "credentials", "aws.credentials", "cookie", "Set-Cookie", "cookies",
-    "jwt", "bearer", "sessionid", "connection_string", "connectionString",
+    "jwt", "bearer", "sessionid", "connection_string", "connectionString", "user_pass", "db_pass", "dbPass", "dbpass",
+    "SMTP_PASS", "pw", "db_pw", "otp", "user_otp", "otp_code", "totp", "openai_key", "OPENAI_KEY", "openaiKey",
+    "OpenAIKey", "openaikey", "open_ai_key", "stripe_key", "stripeKey", "my_anthropic_key", "aws_key", "azureKey",
+    "google_key", "gemini_key", "github_key", "gitlab_key", "slack_key", "twilio_key", "sendgrid_key",
+    "huggingface_key", "hugging_face_key", "hf_key", "cohere_key", "mistral_key", "groq_key", "deepseek_key",
+    "openrouter_key", "openai_keys",
 )  # fmt: skip
 
 HARMLESS_NAMES: Final = (
@@ -104,5 +121,6 @@ HARMLESS_NAMES: Final = (
     "tokenize", "eos_token", "pad_token", "author", "authors", "authority", "monkey", "hockey", "keyboard",
     "turkey", "key", "keys", "primary_key", "foreign_key", "sort_key", "keyword", "passwordless", "passenger",
     "compass", "secretary", "session_id", "session", "basic", "cookbook", "account", "access", "public_key",
-    "pass", "passed", "bypass", "n_params", "query", "headers",
+    "passed", "bypass", "pass_count", "first_pass", "forward_pass", "boarding_pass", "password_length", "otpions",
+    "cache_key", "partition_key", "lawskey", "pwm", "power", "key_value", "togetherkey", "issue_key", "n_params", "query", "headers",
 )  # fmt: skip

@@ -43,7 +43,9 @@ def test_the_compiled_module_was_built_where_there_is_a_compiler() -> None:
 # --- the same lines --------------------------------------------------------------------------------------------------
 
 names = (
-    st.sampled_from(["a", "retrieve", "é", 'quo"te', "back\\slash", "line\nbreak", "", "password"]) | any_text
+    st.sampled_from(["a", "retrieve", "é", 'quo"te', "back\\slash", "line\nbreak", "", "password"])
+    | st.sampled_from(["name", "value", "key", "Value"])  # one may name what another holds
+    | any_text
 )
 plain = (
     st.none()
@@ -345,9 +347,16 @@ def one_span() -> None:
 
 # --- the quick way says what the careful one says ---------------------------------------------------------------------
 
+named = st.sampled_from(["pw", "api_key", "colour"])
 trees = st.recursive(
     plain,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(names, inner, max_size=4)
+        | st.fixed_dictionaries({"name": named, "value": inner})
+        | st.fixed_dictionaries({"value": inner, "key": named})
+        | st.lists(st.tuples(named, st.sampled_from(["x", "y"])).map(list), max_size=2)
+    ),
     max_leaves=20,
 )
 
@@ -376,6 +385,8 @@ def test_nested_plain_data_takes_the_quick_way_once_its_names_are_known(log: Rec
             == '{"rows":[{"at":1,"value":0.5},{"at":2,"value":null}],"deep":{"er":[[1],["x"]]}}'
         )
         assert quick({"rows": ["--password", "x"]}, recorder) is None
+        assert quick({"rows": [["pw", "x"]]}, recorder) is None
+        assert quick({"rows": [["pw", 1], ["pw"], ["a", "b", "c"]]}, recorder) is not None
         assert quick({"rows": "x" * 5000}, recorder) is None
         nest: list[Any] = []
         nest.append(nest)

@@ -140,7 +140,7 @@ def test_what_stands_in_for_a_value_can_be_read() -> None:
         (BrokenModel(), "BrokenModel()"),
         (Node("a", Node("b")), {"name": "a", "next": {"name": "b", "next": None}}),
         (Struct([1]), {"a": [1], "b": 2}),
-        (Point(1, 2), [1, 2]),
+        (Point(1, 2), {"x": 1, "y": 2}),
         (frozenset({1}), [1]),
         (range(3), [0, 1, 2]),
         ({1: "a", "1": "b"}, {"1": "a", "1 #1": "b"}),

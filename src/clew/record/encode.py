@@ -8,7 +8,7 @@ import msgspec
 
 from clew.journal.blobs import write_blob
 from clew.journal.signals import Tolerate, let_through
-from clew.record.plain import SUMMARY, WHOLE, Limits, Plain, safe_str
+from clew.record.plain import HOLDING, NAMING, PAIR_PARTS, SUMMARY, WHOLE, Limits, Plain, safe_str
 from clew.record.redact import SHORTEST_SECRET
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _MESSAGE: Final = msgspec.structs.replace(WHOLE, text_chars=10_000)
 _QUICK: Final = frozenset({int, bool, type(None)})
 MOST_QUICK_BYTES: Final = 4096
 _QUICK_DEPTH: Final = 8
+_NAMED_VALUES: Final = frozenset(name for name, part in PAIR_PARTS.items() if part == HOLDING)
 
 
 class Quick(Protocol):
@@ -38,7 +39,7 @@ class Quick(Protocol):
 def quick_fields(values: dict[str, Any], recorder: Quick) -> str | None:
     """Return plain attributes as JSON text; None where anything about them needs a closer look."""
     try:
-        if not recorder.plain_names.issuperset(values):
+        if not recorder.plain_names.issuperset(values) or _tells_a_name(values):
             return None
         for value in values.values():
             kind = type(value)
@@ -71,14 +72,34 @@ def _is_plain(value: Any, recorder: Quick, depth: int) -> bool:
         return (
             depth <= _QUICK_DEPTH
             and recorder.plain_names.issuperset(value)
+            and not _tells_a_name(value)
             and all(_is_plain(item, recorder, depth + 1) for item in value.values())
         )
     if kind is list:  # what begins with a dash may be the name of a secret that comes next
         return depth <= _QUICK_DEPTH and all(
-            not (type(item) is str and item.startswith("-")) and _is_plain(item, recorder, depth + 1)
+            not (type(item) is str and item.startswith("-"))
+            and not (type(item) is list and _is_pair(item))
+            and _is_plain(item, recorder, depth + 1)
             for item in value
         )
     return kind in _QUICK
+
+
+def _tells_a_name(values: dict[str, Any]) -> bool:
+    """Say whether one field may name the secret that another holds: `{"name": "password", "value": "..."}`."""
+    if _NAMED_VALUES.isdisjoint(values):
+        return False
+    parts = 0
+    for name, value in list(values.items()):
+        part = PAIR_PARTS.get(name, 0)
+        if type(value) is str or (part == HOLDING and type(value) in {list, dict}):
+            parts |= part
+    return parts == NAMING | HOLDING
+
+
+def _is_pair(values: list[Any]) -> bool:
+    """Say whether a list may be the name of a secret and the secret."""
+    return len(values) == 2 and [*map(type, values)] == [str, str]
 
 
 class Encoded(NamedTuple):
@@ -124,9 +145,11 @@ class ValueEncoder:
         plain = Plain(self._redactor, self._whole)
         data: dict[str, Any] = {}
         truncated: list[tuple[str, int, int]] = []
-        for name, value in list(values.items()):
+        entries = list(values.items())
+        told = plain.secret_told(entries)
+        for name, value in entries:
             plain.left_out = 0
-            for clean_name, clean in plain.fields({name: value}).items():
+            for clean_name, clean in plain.fields({name: value}, told=told).items():
                 kept = clean
                 if type(clean) in {str, list, dict}:
                     kept = self._within_limit(clean_name, clean, truncated, left_out=plain.left_out)

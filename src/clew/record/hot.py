@@ -18,6 +18,7 @@ from clew.record.clock import Stamper
 from clew.record.context import Ambient, RunScope, Scope, ambient, current
 from clew.record.measured import as_number
 from clew.record.noop import NOOP_SPAN
+from clew.record.plain import PAIR_PARTS
 from clew.record.recorder import Recorder
 from clew.record.redact import SHORTEST_SECRET
 from clew.record.work import Work
@@ -25,7 +26,7 @@ from clew.record.work import Work
 event, span = happening.event, spans.span
 quick_fields = REFERENCE_FIELDS = encode.quick_fields
 REFERENCE: Final = (spans.Span.__enter__, spans.Span.__exit__, span, event)
-FORM: Final = 3
+FORM: Final = 4
 """Counts up in here and in src/native whenever a line of theirs changes, so that an old module is not used."""
 _SWITCH: Final = "CLEW_COMPILED"
 _obstacle = ""
@@ -101,6 +102,7 @@ def _made() -> tuple[Any, Any, Any, Any]:
         noop=NOOP_SPAN,
         encode_json=encode.encode_json,
         shortest_secret=SHORTEST_SECRET,
+        pair_parts=PAIR_PARTS,
         enter=enter,
         leave=leave,
         span=span,

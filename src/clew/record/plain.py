@@ -22,6 +22,8 @@ from clew.journal.signals import Tolerate, let_through
 from clew.record.redact import REDACTED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from clew.record.redact import Redactor
 
 _SMALLEST_INT: Final = -(2**63)  # what the encoder takes
@@ -32,6 +34,15 @@ _REPR_CHARS: Final = 200
 _SEARCHED_BEYOND: Final = 8192
 """A text is searched for secrets this much further than it is kept, so that none hides across the cut."""
 _FLAG_CHARS: Final = 64
+NAMING: Final = 1
+HOLDING: Final = 2
+PAIR_PARTS: Final = {
+    spelt: part
+    for names, part in ((("name", "key", "header", "field"), NAMING), (("value", "values", "val"), HOLDING))
+    for name in names
+    for spelt in (name, name.title(), name.upper())
+}
+"""Two fields of which one names what the other holds, as in `{"name": "password", "value": "..."}`."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +77,21 @@ class Plain:
         self.left_out = 0
         """Characters and bytes beyond the limit of one text."""
 
-    def fields(self, values: Mapping[str, object]) -> dict[str, Any]:
-        """Return named values as plain data, secrets found by their names too."""
-        return self._mapping(values, 0)
+    def fields(self, values: Mapping[str, object], *, told: str | None = None) -> dict[str, Any]:
+        """Return named values as plain data, secrets found by their names too.
+
+        told: the name of a secret that a field beside these says a `value` is, see `secret_told`.
+        """
+        return self._mapping(values, 0, told=told)
+
+    def secret_told(self, entries: Iterable[tuple[object, object]]) -> str | None:
+        """Return the secret's name where one field names what another holds: `{"name": "password", "value": ...}`."""
+        for key, item in entries:
+            if type(key) is str and PAIR_PARTS.get(key) == NAMING and type(item) is str:
+                name = self._name_before(item, is_pair=True)
+                if name is not None:
+                    return name
+        return None
 
     def value(self, value: object, depth: int = 0) -> Any:
         """Return plain data for any value. Never raises."""
@@ -94,6 +117,12 @@ class Plain:
             return self._bytes(bytes(value))
         if isinstance(value, Enum):
             return self.value(value.value, depth)
+        if isinstance(value, tuple) and kind is not tuple:
+            names = getattr(kind, "_fields", None)
+            if isinstance(names, tuple) and len(names) == len(
+                value
+            ):  # a named tuple is an object with fields
+                return self._collection(dict(zip(names, value, strict=True)), depth, owner=value)
         if isinstance(value, Mapping | Sequence | AbstractSet):
             return self._collection(value, depth)
         return self._object(value, depth)
@@ -145,17 +174,26 @@ class Plain:
         finally:
             self._inside.discard(id(whose))
 
-    def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+    def _mapping(self, value: Mapping[Any, Any], depth: int, *, told: str | None = None) -> dict[str, Any]:
         plain: dict[str, Any] = {}
         # Taken in one step: another thread may change the mapping meanwhile.
         entries = list(islice(value.items(), self._room()))
         self._items += len(entries)
+        told = told or self.secret_told(entries)
         for key, item in entries:
             name = self.text(key if type(key) is str else self._key(key))
             if name in plain:
                 name = f"{name} #{len(plain)}"  # 1 and "1" are two keys
             if self._redactor.secret_name(name) and not _harmless(name, item):
                 self.redacted.append(name)
+                plain[name] = REDACTED
+            elif (
+                told
+                and PAIR_PARTS.get(name) == HOLDING
+                and not _is_number(item)
+                and not _harmless(told, item)
+            ):
+                self.redacted.append(told)
                 plain[name] = REDACTED
             else:
                 plain[name] = self.value(item, depth + 1)
@@ -183,7 +221,8 @@ class Plain:
                 plain.append(REDACTED)
                 secret = None
                 continue
-            plain.append(self.value(item, depth + 1))
+            # As JSON has headers, [["Authorization", "..."]]; a list of two texts elsewhere is just a list.
+            plain.append(self.value(tuple(item) if _is_listed_pair(item) else item, depth + 1))
             secret = self._name_before(item, is_pair=is_pair) if type(item) in {str, bytes} else None
         if len(value) > len(plain):
             plain.append(f"… {len(value) - len(plain)} more")
@@ -194,6 +233,8 @@ class Plain:
         if len(item) > _FLAG_CHARS:
             return None
         name = item.decode("latin-1") if isinstance(item, bytes) else item
+        if is_pair and name.lower() == "pass":
+            return None  # ("pass", "fail")
         if (is_pair or name.startswith("--")) and self._redactor.secret_name(name):
             return name
         return None
@@ -279,8 +320,22 @@ def _small(value: object) -> bool:
     return not isinstance(size, int) or size <= 1000
 
 
+def _is_number(value: object) -> bool:
+    return type(value) in {int, float}
+
+
+def _is_listed_pair(value: object) -> bool:
+    """Say whether a value is a list of two texts, whatever another thread does to it meanwhile."""
+    return (
+        type(value) is list
+        and len(value) == 2
+        and all(isinstance(item, str | bytes) for item in tuple(value))
+    )
+
+
 def _harmless(name: str, value: object) -> bool:
-    """Nothing is hidden where there is nothing, and a number called token is a number of tokens."""
+    """Nothing is hidden where there is nothing; a number called token is one of tokens, one called pass of successes."""
     if value is None or type(value) is bool or (type(value) in {str, bytes} and not value):
         return True
-    return type(value) in {int, float} and name.lower().endswith("token")
+    lower = name.lower()
+    return _is_number(value) and (lower.endswith("token") or lower == "pass")

@@ -5,31 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from clew.record.named_secrets import REDACTED, NamedSecrets
+from clew.record.secret_names import SecretNames
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-REDACTED: Final = "[redacted]"
-SHORTEST_SECRET: Final = 8
-"""A text shorter than this is not searched: none of the patterns fits into less."""
+__all__ = ["REDACTED", "SHORTEST_SECRET", "Redactor"]
 
-_WORDS: Final = frozenset(
-    {
-        "password", "passwords", "passwd", "pwd", "passphrase", "passcode", "secret", "secrets", "authorization",
-        "cookie", "cookies", "jwt", "credential", "credentials", "bearer", "auth", "apikey", "accesskey",
-        "privatekey", "secretkey", "authtoken", "accesstoken", "sessionid",
-    },
-)  # fmt: skip
-# Many a program calls a conversation its session; one word is the name of a cookie.
-_JOINED: Final = _WORDS - {"sessionid"}
-_KEYED: Final = frozenset(
-    {"api", "access", "private", "secret", "signing", "encryption", "account", "ssh", "master"}
-)
-# What tokenizers call their special tokens.
-_NO_SECRET: Final = frozenset(
-    {"bos", "eos", "pad", "unk", "mask", "sep", "cls", "stop", "start", "end", "special"}
-)
-_MOST_SECRETS: Final = 10_000
-_SPLIT: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
+SHORTEST_SECRET: Final = 8
+"""A text shorter than this is not searched: hardly a secret with its name fits into less, none by its look does."""
 
 
 class _Look(NamedTuple):
@@ -109,45 +94,18 @@ _LOOKS: Final[tuple[tuple[str, tuple[_Look, ...]], ...]] = (
 )
 _JWT: Final = re.compile(r"(?<![\w-])[\w-]{11,}+\.[\w-]{8,}+(?:\.[\w-]*+)?")
 
-_NAMES: Final = (
-    "password", "passwd", "pwd", "passphrase", "secret", "token", "authorization", "credential",
-    *(f"{word}{join}key" for word in ("api", "access", "account", "private") for join in ("_", "", "-", " ")),
-)  # fmt: skip
-_VALUE_AFTER: Final = re.compile(
-    # the rest of the name, a separator, quotes that may be escaped, and not what is none: None, true, [redacted]
-    r"""(?:[_-]?(?:access)?[_-]?key|s)?\\{0,4}["']?\s{0,8}[=:]\s{0,8}\\{0,4}["']?"""
-    r"""(?:(?:bearer|basic|token)\s{1,8})?(?!(?:none|null|true|false|bearer|basic|\d{1,9})\b)([^\s"',;&}\])\\\[][^\s"',;&}\])\\]{3,})""",
-    re.IGNORECASE,
-)
-
 
 class Redactor:
     """Finds secrets by name and by value."""
 
     def __init__(self, extra_names: Collection[str] = ()) -> None:
         """Redact as usual, and also the fields of these names (case and separators do not matter)."""
-        self._extra = frozenset(_fold(name) for name in extra_names)
-        self._by_name: dict[str, bool] = {}
+        self._names = SecretNames(extra_names)
+        self._named = NamedSecrets(self._names, extra_names)
 
     def secret_name(self, name: str) -> bool:
         """Say whether a field of that name holds a secret. The answer is kept."""
-        known = self._by_name.get(name)
-        if known is None:
-            if len(self._by_name) > 4096:  # names made up at run time must not fill the memory
-                self._by_name.clear()
-            known = self._by_name[name] = self._judge(name)
-        return known
-
-    def _judge(self, name: str) -> bool:
-        words = [word.lower() for word in _SPLIT.split(name) if word]
-        if _fold(name) in self._extra or not _WORDS.isdisjoint(words) or _fold(name) in _JOINED:
-            return True
-        if words and words[-1] in {"key", "keys"} and not _KEYED.isdisjoint(words):
-            return True
-        # `token` is a secret, `tokens` and `token_count` are numbers of tokens.
-        if words and words[-1] == "token":
-            return len(words) == 1 or words[-2] not in _NO_SECRET
-        return words[:2] == ["connection", "string"]
+        return name in self._names
 
     def clean(self, text: str) -> tuple[str, int]:
         """Return a text without the secrets in it, and how many there were."""
@@ -156,8 +114,15 @@ class Redactor:
         found = 0
         if "-----BEGIN" in text:
             text, found = _PEM.subn(REDACTED, text)
-        if "=" in text or ":" in text:
-            text, count = _clean_named(text)
+        # Flags and pairs have no mark between name and value. One character is found faster than two.
+        if (
+            "=" in text
+            or ":" in text
+            or ("-" in text and "--" in text)
+            or ("'" in text and "'," in text)
+            or ('"' in text and '",' in text)
+        ):
+            text, count = self._named.clean(text)
             found += count
         for mark, looks in _LOOKS:
             if mark in text:
@@ -185,33 +150,3 @@ def _clean_jwt(text: str) -> tuple[str, int]:
         return found[:place] + REDACTED
 
     return _JWT.sub(cleaned, text), count
-
-
-def _clean_named(text: str) -> tuple[str, int]:
-    """Remove what is given a secret's name in the text itself: `password=...`, `"api_key": "..."`."""
-    lower = text.lower()
-    if len(lower) != len(text):
-        lower = re.sub("[^\0-\x7f]", "?", text).lower()  # a few letters become two
-    spots: list[tuple[int, int]] = []
-    for name in _NAMES:
-        place = lower.find(name)
-        while place >= 0:
-            if len(spots) == _MOST_SECRETS:  # what would be left is not worth the time
-                return f"<{len(text)} characters with more than {_MOST_SECRETS} secrets>", _MOST_SECRETS
-            place += len(name)
-            match = _VALUE_AFTER.match(text, place)
-            if match is not None:
-                spots.append(match.span(1))
-            place = lower.find(name, place)
-    if not spots:
-        return text, 0
-    parts, end, count = [], 0, 0
-    for start, stop in sorted(spots):
-        if start >= end:
-            parts += [text[end:start], REDACTED]
-            end, count = stop, count + 1
-    return "".join([*parts, text[end:]]), count
-
-
-def _fold(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -34,7 +34,7 @@ class _Call:
     """How to open the span of one call."""
 
     def __init__(self, function: Callable[..., Any], name: str | None, kind: str | None) -> None:
-        self.name = name or getattr(function, "__qualname__", None) or repr(function)
+        self.name = name or _name_of(function)
         if name is None:
             # A function within a function is known by its own name.
             self.name = self.name.rpartition("<locals>.")[2]
@@ -53,6 +53,14 @@ class _Call:
             del inputs[name]
         inputs.update(kwargs)
         return open_span(self._node, {}, start={"inputs": inputs} if inputs else None)
+
+
+def _name_of(function: Any) -> str:
+    """Return what a function is called: never its repr, which has addresses and a partial's arguments in it."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__qualname__", None)
+    return name if isinstance(name, str) and name else type(function).__qualname__
 
 
 def trace_function(function: Any, *, name: str | None, kind: str | None) -> Any:
