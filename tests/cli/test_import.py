@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from clew.export import source
 from clew.model.events import decode_event
 from clew.store.doctor import examine
 from clew.store.store import Store
@@ -248,3 +251,51 @@ def test_a_folder_in_which_one_file_is_torn_imports_nothing(call: Call, tmp_path
     done = call("import", file, folder)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert not (tmp_path / ".clew").exists()
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/random"])
+def test_a_device_is_refused_at_once(call: Call, tmp_path: Path, device: str) -> None:
+    link = tmp_path / "hello.jsonl"
+    link.symlink_to(device)
+    for path in (Path(device), link):
+        done = call("import", path)
+        assert (done.code, done.out) == (2, "")
+        assert done.err == f"clew: {path} is neither a file nor a pipe; name a file\n"
+    assert not (tmp_path / ".clew").exists()
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path: Path, file: Path) -> None:
+    done = program(["import", "/dev/stdin"], stdin=file.read_text(encoding="utf-8"), timeout_s=30)
+    assert (done.code, done.err) == (0, "")
+    (row,) = Store(tmp_path / ".clew").runs()
+    assert (row.name, row.nodes) == ("hello", 1)
+
+
+def test_of_an_endless_pipe_only_the_beginning_is_read(tmp_path: Path) -> None:
+    with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as endless:
+        done = subprocess.run(
+            [sys.executable, "-m", "clew.cli.main", "import", "/dev/stdin"],
+            stdin=endless.stdout,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        endless.kill()
+    assert done.returncode == 2
+    assert done.stderr.startswith("clew: /dev/stdin cannot be imported: it is in none of the formats")
+
+
+def test_a_line_that_is_too_long_is_refused_and_one_that_is_not_is_taken(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "LONGEST_LINE_BYTES", 3 << 20)
+    events = [dict(event) for event in TRIDENT]
+    events[2]["data"] = {"outputs": {"text": "x" * (2 << 20)}}
+    done = call("import", write_lines(tmp_path / "long.jsonl", events))
+    assert (done.code, done.err) == (0, "")
+    events[2]["data"] = {"outputs": {"text": "x" * (5 << 20)}}
+    path = write_lines(tmp_path / "longer.jsonl", events)
+    done = call("import", path)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"clew: {path} has a line of more than 3 MiB, which is no log of a run\n"

@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from clew.errors import ImportFormatError, UnknownFormatError
 from clew.export import (
     chrome,
@@ -28,9 +30,11 @@ from clew.export import (
     trident_folder,
     trident_human,
     trident_import,
+    trident_inside,
 )
 from clew.export.contract import Exporter, Imported, Importer, ImportFile
 from clew.export.scan import as_utf8
+from clew.export.source import read_source
 
 EXPORTERS: Final[dict[str, Exporter]] = {
     found.name: found
@@ -41,7 +45,7 @@ EXPORTERS: Final[dict[str, Exporter]] = {
         chrome.EXPORTER,
         speedscope.EXPORTER,
         modelops.EXPORTER,
-        trident.EXPORTER,
+        msgspec.structs.replace(trident.EXPORTER, write_inside=trident_inside.write_inside),
     )
 }
 """Every format that a trace can be written in."""
@@ -155,7 +159,8 @@ def read(path: Path, *, format_name: str | None = None, anchor: datetime | None 
     try:
         if path.is_dir():
             return _read_folder(path, known)
-        data = path.read_bytes()
+        # What it is, its first bytes say: the rest of something else is not read.
+        data = read_source(path, begins=lambda head: known or detect(path, head[:HEAD_BYTES]))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ImportFormatError(f"{path} cannot be read: {reason}.") from error

@@ -24,6 +24,7 @@ from clew.export.contract import Imported
 from clew.export.event_lines import scan_events
 from clew.export.foreign import loads, moment, raw
 from clew.export.scan import as_utf8
+from clew.export.source import read_source
 from clew.export.trident_import import CHECKPOINT_UNKNOWN, METADATA_UNKNOWN, is_document, unfinished
 from clew.export.trident_trace import Beside, TraceEvents, of_checkpoint, traces
 from clew.model.events import Event
@@ -160,7 +161,7 @@ def _main(folder: Path, documents: dict[str, dict[str, Any]], told: _Told) -> tu
 def _document(path: Path) -> dict[str, Any] | None:
     """Return a JSON object; None where there is no such file. Raises: ImportFormatError: it is something else."""
     try:
-        value = loads(as_utf8(path.read_bytes()))
+        value = loads(as_utf8(read_source(path)))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -177,7 +178,7 @@ def _telemetry(folder: Path, run_id: str) -> list[Event]:
     events: list[Event] = []
     for path in sorted(folder.glob("*.jsonl")):
         try:
-            data = as_utf8(path.read_bytes())
+            data = as_utf8(read_source(path))
         except OSError:
             continue
         events += [event for event in scan_events(data) if event.run_id == run_id and event.writer is None]

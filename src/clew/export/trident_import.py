@@ -10,6 +10,7 @@ from clew.export.event_lines import event_of_line, events_of_value
 from clew.export.foreign import loads, moment
 from clew.export.jsonl import is_event
 from clew.export.scan import Scan
+from clew.export.source import read_source
 from clew.export.trident_human import HumanLines, is_human
 from clew.export.trident_trace import Beside, TraceEvents, of_checkpoint, traces
 from clew.model.events import Event
@@ -115,7 +116,7 @@ def _neighbour(file: ImportFile, name: str, *, run_id: str | None) -> dict[str, 
     if file.path.name != "trace.json":
         return {}
     try:
-        content = loads(file.path.with_name(name).read_bytes())
+        content = loads(read_source(file.path.with_name(name)))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(content, dict) or (run_id is not None and content.get("run_id") != run_id):
