@@ -74,3 +74,10 @@ def test_a_project_that_cannot_be_read_is_told_line_by_line(call: Call, here: Pa
 def test_a_file_that_cannot_be_written_is_one_sentence(call: Call, here: Path) -> None:
     assert call("graph", "-o", "no/graph.txt") == Done(2, "", "clew: --output: there is no folder no\n")
     assert call("graph", "--to", "png").code == 2
+
+
+@pytest.mark.parametrize("form", ["text", "mermaid", "svg"])
+def test_a_dash_is_standard_output(call: Call, here: Path, form: str) -> None:
+    project = sample("trident/projects/par")
+    assert call("graph", project, "--to", form, "-o", "-") == call("graph", project, "--to", form)
+    assert not Path("-").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gc
 import pickle
@@ -13,7 +14,7 @@ import pytest
 
 import clew
 from clew.record.run import NoopRun
-from clew.testing import Recording, using
+from clew.testing import Recording, recording, using
 from tests.record.reading import run_program
 
 
@@ -157,4 +158,30 @@ def test_a_program_that_reads_its_own_trace_runs_the_same_where_nothing_is_recor
                 pass
         print(run.trace.status, len(run.trace.nodes), run.trace.time_breakdown())
         """
-    assert run_program(program, CLEW_ENABLED="false").stdout == "running 0 {}\n"
+    assert run_program(program, CLEW_ENABLED="false").stdout == "completed 0 {}\n"
+
+
+@pytest.mark.parametrize(
+    "error,status",
+    [
+        (None, "completed"),
+        (SystemExit(0), "completed"),
+        (SystemExit(3), "failed"),
+        (ValueError("no"), "failed"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+)
+def test_a_run_ends_as_it_would_if_it_were_recorded(error: BaseException | None, status: str) -> None:
+    def ends() -> list[str]:
+        run = clew.run("r")
+        with contextlib.suppress(BaseException), run:
+            found = [run.trace.status]
+            if error is not None:
+                raise error
+        return [*found, run.trace.status]
+
+    with using(None):
+        switched_off = ends()
+    assert switched_off == ["running", status]
+    with recording():
+        assert ends() == switched_off

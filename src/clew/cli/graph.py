@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from clew.cli.destination import destination
+from clew.cli.destination import STDOUT, destination
 from clew.cli.options import json_option
 from clew.cli.output import Page, note, print_json, write_bytes
 from clew.workflow.drawing import as_data, as_mermaid, as_text
@@ -34,7 +34,7 @@ OPTION: Final = "--output"
     "file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where to write it.  [default: standard output]",
+    help="Where to write it.  [default: -, standard output]",
 )
 @json_option
 def graph(path: Path, *, form: str, file: Path | None, as_json: bool) -> None:
@@ -43,6 +43,7 @@ def graph(path: Path, *, form: str, file: Path | None, as_json: bool) -> None:
     PATH is its folder or its manifest. In the text, nodes of one number may run at the same time. With --json, standard
     output has the nodes and edges themselves.
     """
+    file = None if str(file) == STDOUT else file
     if as_json and file is not None:
         raise click.UsageError("--json prints the nodes and edges on standard output, so it goes without -o")
     project = load_project(path, environ=os.environ)

@@ -15,7 +15,7 @@ from clew.record.unusual import exit_code, message_of, stack_of
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from clew.model.trace import ExecutionTrace
+    from clew.model.trace import ExecutionTrace, RunStatus
     from clew.record.recorder import Recorder
 
 _SAMPLE_SPACE: Final = 16**8
@@ -199,19 +199,31 @@ class NoopRun:
 
     def __init__(self, name: str = "") -> None:
         self.name = name
+        self._status: RunStatus = "running"
 
     @property
     def trace(self) -> ExecutionTrace:
-        """A trace with nothing in it, so that a program that reads its own needs not ask."""
+        """A trace with nothing in it but how it ended, so that a program that reads its own needs not ask."""
         from clew.model.trace import ExecutionTrace  # a program that records nothing seldom asks
 
-        return ExecutionTrace(run_id=NO_RUN, name=self.name)
+        return ExecutionTrace(run_id=NO_RUN, name=self.name, status=self._status, exit_code=self.exit_code)
 
     def __enter__(self) -> Self:
+        self._status = "running"
         return self
 
-    def __exit__(self, *error: object) -> None:
-        return
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            self._status = "interrupted"
+        elif error is None or (isinstance(error, SystemExit) and exit_code(error) == 0):
+            self._status = "completed"
+        else:
+            self._status = "failed"
 
     def set(self, **attributes: object) -> None:
         """Do nothing."""
