@@ -201,6 +201,14 @@ def test_a_long_error_takes_no_room_from_the_numbers(tree: LiveTree) -> None:
     assert lines[2] == "decision_made fetch takes answer, not escalate"
 
 
+def test_a_run_that_goes_on_says_with_which_and_how_much_of_it_is_kept(tree: LiveTree) -> None:
+    with recording(capture="full") as log, clew.run("triage"):
+        clew.event("run_resumed", resumed_run_id="01a220055c578a2e" * 2, kept_nodes=["a", "b"])
+        tree.write(log.lines())
+    assert shown(tree)[1:] == ["run_resumed 01a220055c578a2e, 2 nodes kept"]
+    tree.close(timeout_s=1)
+
+
 def test_what_runs_in_a_node_stands_below_it_and_never_in_another_ones_place(tree: LiveTree) -> None:
     """Two branches at the same time, whose workflows have nodes of the same name; the rounds of one are one node."""
     with recording(capture="full") as log:

@@ -174,8 +174,11 @@ class LiveTree:
         if event.event == "decision_made":
             ways = [", ".join(map(str, data.get(name) or ["nothing"])) for name in ("chosen", "alternatives")]
             text = f"takes {ways[0]}, not {ways[1]}"
+        elif event.event == "run_resumed":
+            kept = len(data.get("kept_nodes") or [])
+            text = f"{str(data.get('resumed_run_id'))[:16]}, {kept} {'node' if kept == 1 else 'nodes'} kept"
         style = {"ERROR": "red", "WARNING": "yellow"}.get(event.level, "")
-        line = harmless(f"{event.event} {event.node_id or ''} {text}".strip())
+        line = harmless(" ".join(part for part in (event.event, event.node_id, text) if part))
         self._last = [*self._last, (line, style)][-_LAST_LINES:]
 
 
