@@ -299,3 +299,20 @@ def test_a_line_that_is_too_long_is_refused_and_one_that_is_not_is_taken(
     done = call("import", path)
     assert (done.code, done.out) == (2, "")
     assert done.err == f"clew: {path} has a line of more than 3 MiB, which is no log of a run\n"
+
+
+def test_a_run_with_runs_inside_goes_out_to_trident_s_folders_and_comes_back(
+    call: Call, tmp_path: Path
+) -> None:
+    call("import", sample("trident/projects/loop/original.dot-trident"))
+    done = call("export", "loop-real", "--to", "trident", "-o", tmp_path / "made")
+    assert done.code == 0
+    assert done.err.splitlines()[-1] == (
+        f"clew: wrote 21 files of the runs inside it below {tmp_path / 'made'}"
+    )
+    call("import", tmp_path / "made", "--home", tmp_path / "other")
+    here, there = Store(tmp_path / ".clew").runs(), Store(tmp_path / "other").runs()
+    assert sorted((row.run_id, row.parent_run_id, row.status, row.nodes) for row in there) == sorted(
+        (row.run_id, row.parent_run_id, row.status, row.nodes) for row in here
+    )
+    assert len(here) == 4

@@ -14,7 +14,7 @@ from clew.cli.options import home_option, json_option
 from clew.cli.output import TerminalStream, note, print_json
 from clew.cli.reading import read_whole_run
 from clew.export.formats import EXPORTERS, exporter
-from clew.view.durations import format_bytes
+from clew.view.durations import format_bytes, format_count
 
 if TYPE_CHECKING:
     from clew.cli.runs_inside import RunsInside
@@ -56,21 +56,30 @@ def export(run: str, *, form: str, given: str | None, as_json: bool, home: Path 
         return
     if given is not None and given.endswith(os.sep):
         _make_folder(path)
-    written, is_whole = _write(chosen, trace, path, runs_inside)
-    sizes = [file.stat().st_size if file.is_file() else None for file in written]
+    written = _write(chosen, trace, path)
+    below: list[Path] = []
+    left_out = 1
+    if chosen.write_inside is not None and path.is_dir():
+        with refusals_named(OPTION, path):
+            below, left_out = chosen.write_inside(
+                trace, runs_inside.traces(with_payloads=chosen.has_payloads), path
+            )
+    sizes = [file.stat().st_size if file.is_file() else None for file in (*written, *below)]
     if as_json:
-        files = [{"path": file, "bytes": size} for file, size in zip(written, sizes, strict=True)]
+        files = [{"path": file, "bytes": size} for file, size in zip((*written, *below), sizes, strict=True)]
         print_json({"run_id": trace.run_id, "format": chosen.name, "files": files})
     else:
-        for file, size in zip(written, sizes, strict=True):
+        for file, size in zip(written, sizes, strict=False):
             note(f"wrote {file}{f', {format_bytes(size)}' if size is not None else ''}")
-    _note_missing(runs_inside, missing)
+        if below:
+            note(f"wrote {format_count(len(below))} files of the runs inside it below {path}")
+    _note_missing(runs_inside if left_out else None, missing)
 
 
-def _note_missing(runs_inside: RunsInside, missing: str | None) -> None:
+def _note_missing(runs_inside: RunsInside | None, missing: str | None) -> None:
     if missing is not None:
         note(f"not in it {'is' if missing.startswith('1 ') else 'are'} {missing}")
-    inside = runs_inside.line()
+    inside = None if runs_inside is None else runs_inside.line()
     if inside is not None:
         note(f"not in it are the runs inside {inside}")
 
@@ -91,22 +100,13 @@ def _make_folder(path: Path) -> None:
             raise DestinationError(f"{OPTION}: {path} is a file and no folder") from None
 
 
-def _write(
-    chosen: Exporter, trace: ExecutionTrace, path: Path, runs_inside: RunsInside
-) -> tuple[list[Path], bool]:
-    """Write a file or a folder, whichever the path and the format ask for.
-
-    Return the files, and whether the runs inside are all among them.
-    """
+def _write(chosen: Exporter, trace: ExecutionTrace, path: Path) -> list[Path]:
+    """Write a file or a folder, whichever the path and the format ask for, and return the files."""
     if chosen.write_directory is not None and (path.is_dir() or not path.suffix) and not path.is_file():
         with refusals_named(OPTION, path):
-            written = chosen.write_directory(trace, path)
-            if chosen.write_inside is None:
-                return written, False
-            more, left_out = chosen.write_inside(trace, runs_inside.traces(), path)
-            return [*written, *more], not left_out
+            return chosen.write_directory(trace, path)
     if path.is_dir():
         path /= f"{trace.run_id}{chosen.suffix}"  # whole: runs of other homes may come to lie beside it
     with destination(path, option=OPTION) as out:
         chosen.write(trace, out)
-    return [path], False
+    return [path]

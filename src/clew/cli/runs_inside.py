@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 from clew.analyze.runs_inside import RunInside
 from clew.cli.history import family_of_run
 from clew.cli.runs import unique_digits
+from clew.store.payloads import WholePayloads
 from clew.store.spending import Spent
 from clew.view.durations import format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from clew.model.trace import ExecutionTrace
     from clew.store.rows import RunRow
     from clew.store.store import Store
 
@@ -52,6 +54,12 @@ class RunsInside:
             for row in self._rows
         ]
         return inside, max(0, len(self._rows) - MOST_READ)
+
+    def traces(self, *, with_payloads: bool) -> Iterator[ExecutionTrace]:
+        """Read the runs inside, one at a time, on request with the payloads that are stored beside the log."""
+        payloads = WholePayloads(self._store.home) if with_payloads else None
+        for row in self._rows:
+            yield self._store.trace(row.run_id, payloads=payloads)
 
     def line(self, room: int | None = None) -> str | None:
         """Return how many there are, the first by name, and how to look at one; None where there are none.
