@@ -47,7 +47,7 @@ def test_every_error_has_a_line_and_the_exit_code_is_2(call: Call, here: Path) -
         "error  clew.yaml:2: type of node 'input' is 'inptu', and may be input, output, prompt, agent, branch or "
         "trigger; did you mean 'input'?\n"
         "error  clew.yaml:4: edge 'a' needs 'from'\n"
-        "\nthe project: 2 errors\n",
+        "\nbroken: 2 errors\n",
         "",
     )
 
@@ -75,7 +75,7 @@ def test_json_has_all_of_it(call: Call, here: Path) -> None:
     write(here, {"clew.yaml": BROKEN})
     done = call("validate", "--json")
     document = json.loads(done.out)
-    assert (done.code, document["project"], document["valid"]) == (2, None, False)
+    assert (done.code, document["project"], document["valid"]) == (2, "broken", False)
     assert [(one["level"], one["line"]) for one in document["problems"]] == [("error", 2), ("error", 4)]
     assert document["problems"][1] == {
         "level": "error",

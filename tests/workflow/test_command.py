@@ -90,7 +90,10 @@ def test_a_hostile_tool_is_a_failed_node_and_a_sentence(tmp_path: Path, function
         (("-f", "nowhere.json"), "-f: nowhere.json cannot be read"),
         (("-i", '{"n": 1}', "--param", "work"), "--param: 'work' is not NAME=VALUE"),
         (("-i", '{"n": 1}', "--param", "work.tiemout_s=1"), "did you mean 'timeout_s'?"),
-        (("-i", '{"n": 1}', "--param", "work.timeout_s=soon"), "--param: work.timeout_s cannot be 'soon'"),
+        (
+            ("-i", '{"n": 1}', "--param", "work.timeout_s=soon"),
+            "--param: timeout_s of tool 'work' should be a number above 0, not the text 'soon'",
+        ),
         (("-i", '{"n": 1}', "--resume", "latest"), "there are no runs"),
         (("-i", '{"n": 1}', "--wait-for", "nothing"), "--wait-for: 'nothing' is no signal"),
         (("-i", '{"n": 1}', "--until", "wrok"), "did you mean 'work'?"),

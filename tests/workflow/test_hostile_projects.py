@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clew.errors import ProjectError
 from clew.workflow.document import MOST_BYTES
 from clew.workflow.manifest import load_project
+from clew.workflow.validate import judge
 from tests.workflow.written_projects import refused, write
 
 pytestmark = pytest.mark.needs_extra("workflow")
@@ -116,10 +117,12 @@ def test_any_tree_of_values_is_a_project_or_a_project_error(
 
     folder = tmp_path_factory.mktemp("garbage", numbered=True)
     (folder / "clew.yaml").write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
+    _, found = judge(folder, environ={})  # what could be read is checked, however little that is
     try:
         load_project(folder, environ={})
     except ProjectError as error:
         assert all(": " in line for line in str(error).splitlines())  # noqa: PT017 - both ends are right
+        assert {problem for problem in error.problems if problem.is_error} <= set(found)  # noqa: PT017
 
 
 @given(st.binary(max_size=200) | st.text(alphabet="nametrids:{}[]&*<->'\" \n\t", max_size=80).map(str.encode))

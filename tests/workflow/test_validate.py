@@ -156,14 +156,13 @@ def test_unknown_names_are_found_with_what_may_have_been_meant(tmp_path: Path) -
     edges = f"{IN}\n{OUT}\nfrom: input, to: ask\nfrom: ask, to: output\n{IN.replace('sort', 'work')}\nfrom: work, to: output"
     found = judged(project(tmp_path, edges, more=more))
     assert found == [
-        "clew.yaml:1: the path to publish to '../out.json' leaves the project's folder; it may not contain '..'",
-        "clew.yaml:1: the alias '../x' is no plain name",
         "clew.yaml:5: 'ask' uses the prompt 'sotr', which is not in prompts/; did you mean 'sort'?",
         "clew.yaml:6: agent 'work' may use the tool 'ad', which is neither under 'tools:' nor of an MCP server; did you mean 'add'?",
         "clew.yaml:6: agent 'work' may use the tool 'other.read', which is neither under 'tools:' nor of an MCP server",
-        "warning: clew.yaml:8: no edge leads to 'add' or away from it",
         "clew.yaml:9: the entrypoint 'inptu': no node is called 'inptu'; did you mean 'input'?",
         "clew.yaml:10: there is no script none.yaml",
+        "clew.yaml:11: the path to publish to '../out.json' leaves the project's folder; it may not contain '..'",
+        "clew.yaml:11: the alias '../x' is no plain name",
     ]
 
 

@@ -11,7 +11,7 @@ from clew.errors import ProjectError
 from clew.workflow.document import sentence
 from clew.workflow.manifest import load_project
 from clew.workflow.project import Project
-from clew.workflow.validate import problems
+from clew.workflow.validate import judge
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:
@@ -39,5 +39,5 @@ def judged(folder: Path) -> list[str]:
     """Return the sentences that validation says about a project, warnings marked."""
     return [
         ("" if problem.is_error else "warning: ") + sentence(problem).replace(f"{folder}/", "")
-        for problem in problems(load_project(folder, environ={}), environ={})
+        for problem in judge(folder, environ={})[1]
     ]

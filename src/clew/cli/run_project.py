@@ -91,13 +91,12 @@ def prepare(target: str, given_input: object, flags: dict[str, Any]) -> tuple[Pr
 
     Raises: UsageError, ProjectError: what is wrong with the project or the options.
     """
-    from clew.workflow.changes import read_assignment, with_param
+    from clew.workflow.changes import read_assignment, with_params
     from clew.workflow.plan import cut, from_entrypoint
 
     project = read_project(Path(target))
     params = dict(read_assignment(text, option="--param") for text in flags["param"])
-    for name, value in params.items():
-        project = with_param(project, name, value)
+    project = with_params(project, params)
     options = dataclasses.replace(_options(project, given_input, flags), params=params)
     run = run_of(project, options, dry_run=flags["dry_run"])
     return run, len(cut(project, from_entrypoint(project, options.entrypoint), until=options.until))
@@ -109,12 +108,10 @@ def read_project(path: Path) -> Project:
     Raises: ProjectError, with all that is wrong.
     """
     from clew.workflow.document import refusal, sentence
-    from clew.workflow.manifest import load_project
-    from clew.workflow.validate import problems
+    from clew.workflow.validate import judge
 
-    project = load_project(path, environ=os.environ)
-    found = problems(project, environ=os.environ)
-    if any(problem.is_error for problem in found):
+    project, found = judge(path, environ=os.environ)
+    if project is None or any(problem.is_error for problem in found):
         raise refusal(found)
     for problem in found:
         note(sentence(problem))

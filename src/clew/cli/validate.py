@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
 from clew.cli.options import json_option
 from clew.cli.output import Page, print_json
-from clew.errors import ProjectError
 from clew.workflow.document import sentence
-from clew.workflow.manifest import load_project
 from clew.workflow.project import Problem, Project
-from clew.workflow.validate import problems
+from clew.workflow.validate import judge
 
 PROBLEMS_FOUND = 2
 
@@ -28,12 +25,12 @@ def validate(context: click.Context, path: Path, *, strict: bool, as_json: bool)
 
     PATH is its folder or its manifest. Nothing of it is run. The exit code is 2 where there is an error, and 0 where there are warnings at most.
     """
-    project, found = _judge(path)
+    project, found = judge(path)
     failed = [problem for problem in found if problem.is_error or strict]
     if as_json:
         print_json(
             {
-                "project": None if project is None else project.name,
+                "project": project.name if project is not None and project.name else None,
                 "valid": not failed,
                 "problems": [_plain(problem, strict=strict) for problem in found],
             }
@@ -44,18 +41,6 @@ def validate(context: click.Context, path: Path, *, strict: bool, as_json: bool)
         context.exit(PROBLEMS_FOUND)
 
 
-def _judge(path: Path) -> tuple[Project | None, list[Problem]]:
-    """Return the project where it could be read, and everything that is wrong with it."""
-    try:
-        project = load_project(path, environ=os.environ)
-    except ProjectError as error:
-        found = [problem for problem in error.problems if isinstance(problem, Problem)]
-        if not found:
-            raise
-        return None, found
-    return project, problems(project)
-
-
 def _print(project: Project | None, found: list[Problem], failed: list[Problem], *, strict: bool) -> None:
     page = Page()
     for problem in found:
@@ -64,7 +49,7 @@ def _print(project: Project | None, found: list[Problem], failed: list[Problem],
         page.line(word, "  ", page.safe(sentence(problem)))
     if found:
         page.line()
-    name = "the project" if project is None else project.name
+    name = project.name if project is not None and project.name else "the project"
     warnings = len(found) - len(failed)
     counts = [_counted(len(failed), "error"), *([_counted(warnings, "warning")] if warnings else [])]
     if failed or warnings:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-import typing
-from difflib import get_close_matches
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from clew.errors import UsageError
+from clew.errors import ProjectError, UsageError
+from clew.workflow.declarations import read_node, read_tool
+from clew.workflow.document import Value
+from clew.workflow.node_checks import check_node
 from clew.workflow.plan import known_node
-from clew.workflow.project import AgentNode, Project, Prompt, PromptNode
+from clew.workflow.project import (
+    AgentNode,
+    AnyNode,
+    Doubt,
+    Place,
+    Problem,
+    Project,
+    Prompt,
+    PromptNode,
+    ToolNode,
+)
+from clew.workflow.table import Table
+from clew.workflow.validate import problems
 
-_FIXED: Final = frozenset({"id", "place", "definition", "kind"})
+PROMPT_TEXT: Final = "prompt_text"
+"""Stands for a field: the body of the node's prompt."""
+_GIVEN: Final = Place(Path("--param"), 1)
+"""Where what was given stands, to tell its problems from those of the manifest."""
 
 
 def read_assignment(text: str, *, option: str) -> tuple[str, Any]:
@@ -29,45 +47,116 @@ def read_assignment(text: str, *, option: str) -> tuple[str, Any]:
         return name, value
 
 
-def with_param(project: Project, name: str, value: Any, *, option: str = "--param") -> Project:
-    """Return the project with one field of one node changed.
+def with_params(
+    project: Project,
+    params: Mapping[str, Any],
+    *,
+    option: str = "--param",
+    environ: Mapping[str, str] | None = None,
+) -> Project:
+    """Return a project with fields of its nodes changed, read and checked as if the manifest said so.
 
     Args:
-        project: as it was read.
-        name: `node.field`; `prompt_text` of a prompt node or an agent is the body of its prompt.
-        value: as JSON has it.
-        option: how the user gave it, for what is said of a mistake.
+        project: a valid one.
+        params: `node.field`, and its value as JSON has it; `prompt_text` of a prompt node or an agent is the body of
+            its prompt.
+        option: how the user gave them, for what is said of a mistake.
+        environ: as for `load_project`; None: the environment of this process.
 
-    Raises: UsageError: no such node or field, or the value does not fit.
+    Raises: UsageError: there is no such node; ProjectError: with everything that is wrong, a line each.
     """
-    node_id, dot, field = name.rpartition(".")
-    if not dot:
-        raise UsageError(f"{option}: {name!r} names no field; write NODE.FIELD=VALUE")
-    node = project.nodes[known_node(project, node_id, what=option)]
-    if field == "prompt_text" and isinstance(node, PromptNode | AgentNode):
-        return _with_prompt(project, node, value)
-    types = typing.get_type_hints(type(node))
-    allowed = [each for each in node.__struct_fields__ if each not in _FIXED]
-    if field not in allowed:
-        close = get_close_matches(field, allowed, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(allowed)}"
-        raise UsageError(f"{option}: node {node_id} has no field {field!r}; {hint}")
-    try:
-        converted = msgspec.convert(value, types[field], strict=False)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{option}: {name} cannot be {value!r}: {error}") from None
-    definition = {**node.definition, field: value}
-    changed = msgspec.structs.replace(node, definition=definition, **{field: converted})
-    return msgspec.structs.replace(project, nodes={**project.nodes, node_id: changed})
+    if not params:
+        return project
+    said: list[str] = []
+    changed, names = project, []
+    for name, value in params.items():
+        node_id, dot, field = name.rpartition(".")
+        if not dot:
+            raise UsageError(f"{option}: {name!r} names no field; write NODE.FIELD=VALUE")
+        names.append(known_node(project, node_id, what=option))
+        changed = _with_field(changed, changed.nodes[node_id], field, value, said=said)
+    said += [problem.message for problem in problems(changed, environ=environ) if problem.is_error]
+    for node_id in names:  # what the format lets pass in a file is no use where somebody gives it now
+        before = check_node(project, project.nodes[node_id])
+        now = check_node(changed, changed.nodes[node_id])
+        said += [problem.message for problem in now if problem not in before]
+    if said:
+        found = [Problem(_GIVEN, f"{option}: {message}") for message in dict.fromkeys(said)]
+        raise ProjectError("\n".join(problem.message for problem in found), problems=found)
+    return changed
 
 
-def _with_prompt(project: Project, node: PromptNode | AgentNode, body: Any) -> Project:
+def with_param(project: Project, name: str, value: Any, *, option: str = "--param") -> Project:
+    """Return a project with one field of one node changed; as `with_params`."""
+    return with_params(project, {name: value}, option=option)
+
+
+def _with_field(project: Project, node: AnyNode, field: str, value: Any, *, said: list[str]) -> Project:
+    """Return the project with one field of one node changed; `said` gets what is wrong with it."""
+    if field == "type":
+        said.append(f"the type of {node.id!r} cannot be changed")
+        return project
+    if field == PROMPT_TEXT and isinstance(node, PromptNode | AgentNode):
+        return _with_prompt(project, node, value, said=said)
+    written = {
+        name: _value(entry, node.place) for name, entry in node.definition.items() if name != PROMPT_TEXT
+    }
+    written[field] = _value(value, _GIVEN)
+    found: list[Problem] = []
+    strict = project.trident is None
+    changed: AnyNode | None
+    if isinstance(node, ToolNode):
+        changed = read_tool(node.id, Value(node.place, written), found=found, strict=strict)
+    else:
+        # A node that only edges name has no entry, and its kind is known all the same.
+        written["type"] = Value(node.place, node.__struct_config__.tag)
+        changed = read_node(node.id, Value(node.place, written), found=found, strict=strict)
+    wrong = [problem.message for problem in found if problem.is_error or problem.place == _GIVEN]
+    said += wrong
+    if changed is None:
+        return project
+    if wrong:  # nothing is concluded from what it has instead
+        project = msgspec.structs.replace(project, doubts=project.doubts | {Doubt("node", node.id)})
+    if isinstance(changed, PromptNode | AgentNode) and isinstance(node, PromptNode | AgentNode):
+        prompt = _prompt_id(project, changed.prompt) if field == "prompt" else node.prompt
+        changed = msgspec.structs.replace(changed, prompt=prompt)
+    changed = msgspec.structs.replace(changed, definition={**node.definition, field: value})
+    return msgspec.structs.replace(project, nodes={**project.nodes, node.id: changed})
+
+
+def _prompt_id(project: Project, written: str) -> str:
+    """Return the id of a prompt, which may be named by its file."""
+    path = project.root / written.removeprefix("./")
+    return next((prompt.id for prompt in project.prompts.values() if prompt.place.path == path), written)
+
+
+def _with_prompt(project: Project, node: PromptNode | AgentNode, body: Any, *, said: list[str]) -> Project:
     """Give one node a prompt of its own, so that others that use the same one are not changed."""
-    prompt: Prompt = project.prompts[node.prompt]
+    found: list[Problem] = []
+    given = Value(_GIVEN, {PROMPT_TEXT: _value(body, _GIVEN)})
+    text = Table(given, what=f"node {node.id!r}", found=found).text(PROMPT_TEXT)
+    said += [problem.message for problem in found]
+    if text is None or not text.strip():
+        if not found:
+            said.append(f"{PROMPT_TEXT} of node {node.id!r} has no text")
+        return project
+    prompt: Prompt | None = project.prompts.get(node.prompt)
+    if prompt is None:
+        said += [problem.message for problem in check_node(project, node)]
+        return project
     own = f"{node.prompt} for {node.id}"
-    changed = msgspec.structs.replace(node, prompt=own, definition={**node.definition, "prompt_text": body})
+    changed = msgspec.structs.replace(node, prompt=own, definition={**node.definition, PROMPT_TEXT: body})
     return msgspec.structs.replace(
         project,
         nodes={**project.nodes, node.id: changed},
-        prompts={**project.prompts, own: msgspec.structs.replace(prompt, id=own, body=str(body))},
+        prompts={**project.prompts, own: msgspec.structs.replace(prompt, id=own, body=text)},
     )
+
+
+def _value(data: Any, place: Place) -> Value:
+    match data:
+        case dict():
+            return Value(place, {str(name): _value(entry, place) for name, entry in data.items()})
+        case list():
+            return Value(place, [_value(member, place) for member in data])
+    return Value(place, data)

@@ -105,13 +105,13 @@ def read_tool(name: str, value: Value, *, found: list[Problem], strict: bool) ->
     return node
 
 
-def read_edge(name: str, value: Value, *, found: list[Problem], strict: bool) -> Edge | None:
-    """Read one entry of `edges`; None where it does not say from where to where."""
+def read_edge(name: str, value: Value, *, found: list[Problem], strict: bool) -> Edge:
+    """Read one entry of `edges`; an end that it does not name is empty, and a problem."""
     table = Table(value, what=f"edge {name!r}", found=found, strict=strict)
     if not isinstance(value.data, dict):
         if value.data is None:
             table.wrong(value.place, f"edge {name!r} needs 'from' and 'to'")
-        return None
+        return Edge(place=value.place, id=name, source="", target="")
     source, target = table.text("from"), table.text("to")
     _require(table, "from", "to")
     edge = Edge(
@@ -124,7 +124,7 @@ def read_edge(name: str, value: Value, *, found: list[Problem], strict: bool) ->
     )
     table.ignore("description")
     table.finish()
-    return edge if source and target else None
+    return edge
 
 
 def _shared(table: Table) -> dict[str, Any]:

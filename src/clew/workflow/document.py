@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -300,8 +300,13 @@ class _Builder:
                 self._merge(value, merged)
                 continue
             if name in entries:
-                first = entries[name].place.line
-                self._found.append(Problem(key.place, f"the key {name!r} stands on line {first} already"))
+                first = entries[name]
+                self._found.append(
+                    Problem(key.place, f"the key {name!r} stands on line {first.place.line} already")
+                )
+                if isinstance(first.data, dict) and isinstance(value.data, dict):
+                    # So that nobody misses what only the second one has, and is told of that as well.
+                    entries[name] = replace(first, data={**value.data, **first.data})
                 continue
             entries[name] = Value(key.place, value.data, value.size, value.depth)
         return {**merged, **entries}

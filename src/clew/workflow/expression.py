@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from clew.errors import ExpressionError
@@ -44,6 +44,17 @@ class Expression:
     def paths(self) -> dict[str, tuple[Step, ...]]:
         """Return the fields that it speaks of with the steps to each."""
         return {path_text(name.steps): name.steps for name in _names(self._term)}
+
+    def against_values(self) -> list[tuple[tuple[Step, ...], str, Any]]:
+        """Return the fields that it compares with a value that is written out: steps, operator, value."""
+        found: list[tuple[tuple[Step, ...], str, Any]] = []
+        for part in _parts(self._term):
+            match part:
+                case Comparison(operator, Name(steps), Literal(value)) | Comparison(
+                    operator, Literal(value), Name(steps)
+                ) if "in" not in operator:
+                    found.append((steps, operator, value))
+        return found
 
     def evaluate(self, values: Mapping[str, Any]) -> bool:
         """Say whether the condition holds.
@@ -119,21 +130,24 @@ def _missing(value: Any, steps: tuple[Step, ...], count: int) -> str:
 
 
 def _names(term: Term) -> Iterator[Name]:
+    return (part for part in _parts(term) if isinstance(part, Name))
+
+
+def _parts(term: Term) -> Iterator[Term]:
+    """Return a term and all terms in it, from left to right."""
+    yield term
+    inner: Iterable[Term] = ()
     match term:
-        case Name():
-            yield term
-        case Negation(inner):
-            yield from _names(inner)
+        case Negation(negated):
+            inner = (negated,)
         case Comparison(left=left, right=right):
-            yield from _names(left)
-            yield from _names(right)
+            inner = (left, right)
         case Members(members):
-            for member in members:
-                yield from _names(member)
+            inner = members
         case Alternatives(groups):
-            for group in groups:
-                for member in group:
-                    yield from _names(member)
+            inner = (member for group in groups for member in group)
+    for part in inner:
+        yield from _parts(part)
 
 
 def _value(term: Term, values: Mapping[str, Any]) -> Any:

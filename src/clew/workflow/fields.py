@@ -112,7 +112,8 @@ def _full_field(value: Value, *, what: str, found: list[Problem], strict: bool) 
     if default is not None and wrong is not None:
         table.wrong(default.place, f"{what} has a default that does not fit: {wrong}", is_error=strict)
     table.finish()
-    return field
+    # Whether it has to be there may be what is misspelt.
+    return msgspec.structs.replace(field, required=False) if table.meant else field
 
 
 def _type(text: str, value: Value, *, what: str, found: list[Problem], strict: bool) -> FieldType:

@@ -17,6 +17,7 @@ from clew.workflow.project import (
     AgentNode,
     AnyNode,
     Defaults,
+    Doubt,
     Edge,
     Entrypoint,
     InputNode,
@@ -28,12 +29,11 @@ from clew.workflow.project import (
     Prompt,
     PromptNode,
 )
-from clew.workflow.prompts import ENDING, read_prompt
+from clew.workflow.prompts import PromptFiles
 from clew.workflow.table import Table, listed
 
 MANIFESTS: Final = ("clew.yaml", "agent.tml", "trident.tml", "trident.yaml")
 """Names of manifests; where a folder has several, the first of these counts."""
-PROMPTS_FOLDER: Final = "prompts"
 _NEAR: Final = 0.75  # above what `start` and `sort` have in common
 
 
@@ -67,6 +67,22 @@ def load_project(path: Path, *, environ: Mapping[str, str]) -> Project:
     Returns: the project. What is doubtful, but no error, stands in its `warnings`.
     Raises: ProjectError: with all errors of all files that were read, a sentence each.
     """
+    project, found = read_project(path, environ=environ)
+    if project is None or not project.is_sound:
+        raise refusal(found)
+    return project
+
+
+def read_project(path: Path, *, environ: Mapping[str, str]) -> tuple[Project | None, list[Problem]]:
+    """Read a project as far as it can be read, for those who want to know everything that is wrong with it.
+
+    Args:
+        path: as for `load_project`.
+        environ: as there.
+
+    Returns: the project, None where the manifest has no values at all; and its problems, which are its `warnings`.
+    Raises: ProjectError: there is no manifest.
+    """
     manifest = find_manifest(path)
     root = manifest.parent.resolve()
     manifest = root / manifest.name
@@ -75,16 +91,14 @@ def load_project(path: Path, *, environ: Mapping[str, str]) -> Project:
     if value is None:
         if not found:
             found.append(Problem(Place(manifest, 1), "the file is empty"))
-        raise refusal(found)
+        return None, found
     if not isinstance(value.data, dict):
-        raise refusal([*found, Problem(value.place, "a manifest is a mapping: name, nodes, edges and so on")])
+        return None, [*found, Problem(value.place, "a manifest is a mapping: name, nodes, edges and so on")]
     project = _Reader(manifest, found, environ).project(
         Table(value, what="a manifest", found=found, strict="trident" not in value.data)
     )
     found = in_order(found, first=[manifest])
-    if any(problem.is_error for problem in found):
-        raise refusal(found)
-    return msgspec.structs.replace(project, warnings=found)
+    return msgspec.structs.replace(project, warnings=found), found
 
 
 class _Reader:
@@ -95,6 +109,7 @@ class _Reader:
         self._root = manifest.parent
         self._found = found
         self._environ = environ
+        self._doubts: set[Doubt] = set()
 
     def project(self, table: Table) -> Project:
         name = table.text("name")
@@ -106,27 +121,36 @@ class _Reader:
             )
         env = read_env(self._root / ".env", environ=self._environ, found=self._found)
         self._check_env(table, env)
-        prompts = self._prompts(strict=table.strict)
+        before = len(self._found)
+        defaults = _defaults(table)
+        self._doubt_since(before, Doubt("section", "defaults"))
+        entrypoints, orchestration = _entrypoints(table), _orchestration(table)
+        version, description, trident = (table.text(key) for key in ("version", "description", "trident"))
+        table.ignore("clew", "nodes", "tools", "edges")
+        table.finish()
+        self._doubts.update(Doubt("section", key) for key in table.meant)
+        prompts = PromptFiles(self._root, found=self._found, strict=table.strict)
         edges = self._edges(table)
         nodes = self._nodes(table, edges, prompts)
-        project = Project(
+        self._doubts.update(Doubt("section", key) for key in table.meant)
+        self._doubts.update(Doubt("prompt", name) for name in prompts.doubtful)
+        edges = self._joined(edges, nodes, prompts.by_id, strict=table.strict)
+        return Project(
             place=Place(self._manifest, 1),
             name=name or "",
             root=self._root,
-            version=table.text("version") or "",
-            description=table.text("description") or "",
-            trident=table.text("trident"),
-            defaults=_defaults(table),
+            version=version or "",
+            description=description or "",
+            trident=trident,
+            defaults=defaults,
             nodes=nodes,
             edges=edges,
-            prompts=prompts,
-            entrypoints=_entrypoints(table),
+            prompts=prompts.by_id,
+            entrypoints=entrypoints,
             env=env,
-            orchestration=_orchestration(table),
+            orchestration=orchestration,
+            doubts=frozenset(self._doubts),
         )
-        table.ignore("clew")
-        table.finish()
-        return project
 
     def _check_env(self, table: Table, env: Mapping[str, str]) -> None:
         """Read what the manifest says about variables of the environment, and say which are not set."""
@@ -138,77 +162,45 @@ class _Reader:
                 table.wrong(value.place, message, is_error=False)
             declared.finish()
 
-    def _prompts(self, *, strict: bool) -> dict[str, Prompt]:
-        prompts: dict[str, Prompt] = {}
-        try:
-            paths = sorted((self._root / PROMPTS_FOLDER).glob(f"*{ENDING}"))
-        except OSError as error:
-            self._found.append(
-                Problem(Place(self._root / PROMPTS_FOLDER, 1), f"cannot be read: {error.strerror}")
-            )
-            return {}
-        for path in paths:
-            prompt = self._prompt_at(f"{PROMPTS_FOLDER}/{path.name}", strict=strict)
-            if prompt is None:
-                continue
-            if prompt.id in prompts:
-                other = prompts[prompt.id].place.path.name
-                self._found.append(Problem(prompt.place, f"the id {prompt.id!r} is that of {other} already"))
-                continue
-            prompts[prompt.id] = prompt
-        return prompts
-
-    def _prompt_at(self, written: str, *, strict: bool, place: Place | None = None) -> Prompt | None:
-        try:
-            path = confined(self._root, written, what="the prompt")
-        except ProjectError as error:
-            self._found.append(Problem(place or Place(self._root / written, 1), str(error)))
-            return None
-        if place is not None and not path.is_file():
-            self._found.append(Problem(place, f"there is no prompt file {written}"))
-            return None
-        return read_prompt(path, found=self._found, strict=strict)
-
     def _edges(self, table: Table) -> list[Edge]:
-        edges = [
-            read_edge(name, value, found=self._found, strict=table.strict)
-            for name, value in table.entries("edges")
-        ]
-        return [edge for edge in edges if edge is not None]
+        edges = []
+        for name, value in table.entries("edges"):
+            before = len(self._found)
+            edges.append(read_edge(name, value, found=self._found, strict=table.strict))
+            self._doubt_since(before, Doubt("edge", name))
+        return edges
 
-    def _nodes(self, table: Table, edges: list[Edge], prompts: dict[str, Prompt]) -> dict[str, AnyNode]:
+    def _nodes(self, table: Table, edges: list[Edge], prompts: PromptFiles) -> dict[str, AnyNode]:
         nodes: dict[str, AnyNode] = {}
-        refused = set()  # declared, but of no use: no edge makes another node of that name
         for section, read in (("nodes", read_node), ("tools", read_tool)):
             for name, value in table.entries(section):
+                before = len(self._found)
                 node = read(name, value, found=self._found, strict=table.strict)
+                self._doubt_since(before, Doubt("node", name))
                 if not name.strip() or not name.isprintable():
                     table.wrong(value.place, f"{name!r} is no name of a node")
+                    self._unread(nodes, name, value.place)
                 elif name in nodes:
                     table.wrong(value.place, f"{name!r} is the name of a node already")
                 elif node is None:
-                    refused.add(name)
+                    self._unread(nodes, name, value.place)
                 elif isinstance(node, (PromptNode, AgentNode)):
-                    prompt = self._prompt_id(node, prompts, strict=table.strict)
-                    nodes[name] = msgspec.structs.replace(node, prompt=prompt)
+                    nodes[name] = msgspec.structs.replace(node, prompt=prompts.id_of(node))
                 else:
                     nodes[name] = node
             if section == "nodes":
-                self._add_prompt_nodes(nodes, edges, prompts)
-        self._add_ends(nodes, refused, edges, near_names=prompts, strict=table.strict)
+                self._add_prompt_nodes(nodes, edges, prompts.by_id)
         return nodes
 
-    def _prompt_id(self, node: PromptNode | AgentNode, prompts: dict[str, Prompt], *, strict: bool) -> str:
-        """Return the id of a node's prompt, which may be named by its file; a file elsewhere is read now."""
-        if node.prompt in prompts or not ("/" in node.prompt or node.prompt.endswith(ENDING)):
-            return node.prompt
-        for prompt in prompts.values():
-            if prompt.place.path == self._root / node.prompt.removeprefix("./"):
-                return prompt.id
-        extra = self._prompt_at(node.prompt, strict=strict, place=node.place)
-        if extra is None:
-            return node.prompt
-        return prompts.setdefault(extra.id, extra).id
+    def _doubt_since(self, before: int, *doubts: Doubt) -> None:
+        """Note a doubt where an error was found since there were so many problems."""
+        if any(problem.is_error for problem in self._found[before:]):
+            self._doubts.update(doubts)
+
+    def _unread(self, nodes: dict[str, AnyNode], name: str, place: Place) -> None:
+        """Let a name stand for a node of which nothing is known."""
+        nodes[name] = OutputNode(place=place, id=name)
+        self._doubts.add(Doubt("unread", name))
 
     def _add_prompt_nodes(
         self, nodes: dict[str, AnyNode], edges: Iterable[Edge], prompts: Mapping[str, Prompt]
@@ -219,23 +211,25 @@ class _Reader:
                 if name in prompts and name not in nodes:
                     nodes[name] = PromptNode(place=prompts[name].place, id=name, prompt=name)
 
-    def _add_ends(
-        self,
-        nodes: dict[str, AnyNode],
-        refused: set[str],
-        edges: Iterable[Edge],
-        *,
-        near_names: Iterable[str],
-        strict: bool,
-    ) -> None:
-        """Add what only edges name: a source becomes an input, a target an output."""
-        known = {*nodes, *near_names}
+    def _joined(
+        self, edges: list[Edge], nodes: dict[str, AnyNode], prompts: Mapping[str, Prompt], *, strict: bool
+    ) -> list[Edge]:
+        """Add what only edges name, and return the edges. A source becomes an input, a target an output.
+
+        A misspelt end leads to the node that was meant, so that this one is not said to lack what the edge brings.
+        """
+        known = {*nodes, *prompts}
+        is_known = not self._doubts & {Doubt("section", "nodes"), Doubt("section", "tools")}
+        meant: dict[str, str] = {}
         ends: list[tuple[Edge, str, type[InputNode | OutputNode]]] = [
             *((edge, edge.source, InputNode) for edge in edges),
             *((edge, edge.target, OutputNode) for edge in edges),
         ]
         for edge, name, kind in ends:
-            if name in nodes or name in refused:
+            if name in nodes or name in meant:
+                continue
+            if not name or not is_known or Doubt("prompt", name) in self._doubts:
+                self._unread(nodes, name, edge.place)
                 continue
             near = difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)
             if near and strict:
@@ -243,11 +237,23 @@ class _Reader:
                     f"no node is called {name!r}; did you mean {near[0]!r}? If not, declare it under 'nodes:'"
                 )
                 self._found.append(Problem(edge.place, message))
-            elif near:
+                meant[name] = near[0]
+                continue
+            if near:
                 what = "an input" if kind is InputNode else "an output"
                 message = f"no node is called {name!r}, so it becomes {what}; did you mean {near[0]!r}?"
                 self._found.append(Problem(edge.place, message, is_error=False))
             nodes[name] = kind(place=edge.place, id=name)
+        if not meant:
+            return edges
+        edges = [
+            msgspec.structs.replace(
+                edge, source=meant.get(edge.source, edge.source), target=meant.get(edge.target, edge.target)
+            )
+            for edge in edges
+        ]
+        self._add_prompt_nodes(nodes, edges, prompts)
+        return edges
 
 
 def read_env(path: Path, *, environ: Mapping[str, str], found: list[Problem]) -> dict[str, str]:
@@ -287,6 +293,7 @@ def _defaults(table: Table) -> Defaults:
         concurrency=inner.whole("concurrency") or Defaults().concurrency,
         on_error="cancel" if on_error == "cancel" else "finish",
         base_url=inner.text("base_url"),
+        base_url_place=inner.place_of("base_url"),
         script=inner.text("script"),
         script_place=inner.place_of("script"),
         allow_commands=inner.texts("allow_commands"),
@@ -328,12 +335,21 @@ def _orchestration(table: Table) -> Orchestration:
     if signals := inner.value("signals"):
         enabled = Table(signals, what="signals", found=table.found, strict=table.strict)
         emit_signals = enabled.flag("enabled") if emit_signals is None else emit_signals
-    publish, alias = inner.value("publish"), inner.text("alias")
-    path = None
+    publish, alias, alias_place = inner.value("publish"), inner.text("alias"), inner.place_of("alias")
+    path = path_place = None
     if publish is not None and isinstance(publish.data, dict):
         to = Table(publish, what="publish", found=table.found, strict=table.strict)
-        path, alias = to.text("path"), to.text("alias") or alias
+        path, path_place = to.text("path"), to.place_of("path")
+        if name := to.text("alias"):
+            alias, alias_place = name, to.place_of("alias")
+        to.finish()
     elif publish is not None:
-        path = inner.text("publish")
+        path, path_place = inner.text("publish"), publish.place
     inner.finish()
-    return Orchestration(emit_signals=emit_signals is True, publish=path, alias=alias)
+    return Orchestration(
+        emit_signals=emit_signals is True,
+        publish=path,
+        publish_place=path_place,
+        alias=alias,
+        alias_place=alias_place,
+    )

@@ -15,6 +15,7 @@ from clew.workflow.project import (
     AgentNode,
     AnyNode,
     BranchNode,
+    Doubt,
     Edge,
     Field,
     FieldType,
@@ -64,7 +65,7 @@ def given(project: Project, node: AnyNode, inner: Inner) -> Offer:
         case AgentNode():
             offer = _answer(project, node)
             prompt = project.prompts.get(node.prompt)
-            if prompt is None or prompt.format == "json":
+            if prompt is None or prompt.format == "json" or offer.is_open:
                 return offer
             return Offer({**offer.fields, **_plain(node, {"output": "string", "turns": "integer"})})
         case BranchNode():
@@ -87,13 +88,15 @@ def wanted(project: Project, node: AnyNode, inner: Inner) -> Offer:
     match node:
         case PromptNode(prompt=name) | AgentNode(prompt=name):
             prompt = project.prompts.get(name)
-            if prompt is None:
+            if prompt is None or (not prompt.inputs and Doubt("prompt", name) in project.doubts):
                 return UNKNOWN
             used = sorted(used.partition(".")[0] for used in names(prompt.body) | names(prompt.system))
             return Offer({**{name: Field(place=prompt.place) for name in used}, **prompt.inputs})
         case ToolNode(type="python") if not node.parameters:
             return _parameters(project, node)
         case ToolNode(type="shell") if not node.parameters:
+            if Doubt("node", node.id) in project.doubts:
+                return UNKNOWN
             used = sorted({name.partition(".")[0] for word in node.command for name in names(word)})
             return Offer({name: Field(place=node.place) for name in used})
         case ToolNode(parameters=parameters):
@@ -111,6 +114,7 @@ def arriving(project: Project, edges: Iterable[Edge], inner: Inner) -> Offer:
     for edge in edges:
         source = project.nodes[edge.source]
         offer = given(project, source, inner)
+        is_open = is_open or Doubt("edge", edge.id) in project.doubts
         if not edge.mapping:
             fields.update(offer.fields)
             is_open = is_open or offer.is_open
@@ -202,7 +206,7 @@ def has_to_arrive(field: Field) -> bool:
 
 def _answer(project: Project, node: PromptNode | AgentNode) -> Offer:
     prompt = project.prompts.get(node.prompt)
-    if prompt is None:
+    if prompt is None or (not prompt.output and Doubt("prompt", node.prompt) in project.doubts):
         return UNKNOWN
     text = _plain(node, {"text": "string"})
     if prompt.format == "text":

@@ -214,6 +214,7 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     """A file of answers for the model `scripted`, relative to the project."""
     script_place: Place | None = None
     """Where the manifest names it."""
+    base_url_place: Place | None = None
     allow_commands: list[str] = []
     """Programs that shell tools may start."""
 
@@ -228,8 +229,20 @@ class Orchestration(msgspec.Struct, frozen=True, kw_only=True):
     """A name that leads to the latest outputs."""
 
 
+    publish_place: Place | None = None
+    """Where the manifest says so; None as for `alias_place`: nowhere."""
 class Problem(NamedTuple):
     """Something wrong in a project's files."""
+    alias_place: Place | None = None
+
+
+class Doubt(NamedTuple):
+    """Something that had an error when it was read: what it lacks may only be misspelt, so nothing is concluded from that."""
+
+    kind: Literal["section", "node", "unread", "edge", "prompt"]
+    """`unread`: a name that edges have for a node of which nothing is known; it stands among the nodes as an output."""
+    name: str
+    """Of the section, node, edge or prompt; the `unread` one without a name is where an edge with one end leads."""
 
     place: Place
     message: str
@@ -257,4 +270,11 @@ class Project(_Record, frozen=True, kw_only=True):
     trident: str | None = None
     """Version of the Trident format, where the manifest is in it: what its own runner lets pass is a warning then."""
     warnings: list[Problem] = []
-    """What is doubtful in the files and was found while they were read."""
+    """What is doubtful in the files and was found while they were read; of a project that was read in spite of errors, those too."""
+    doubts: frozenset[Doubt] = frozenset()
+    """Only of a project that was read in spite of errors."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it was read without an error."""
+        return not any(problem.is_error for problem in self.warnings)

@@ -5,13 +5,80 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from clew.errors import ProjectError
+from clew.workflow.boundary import confined
 from clew.workflow.document import Value, parse_document, read_text
 from clew.workflow.fields import read_schema
-from clew.workflow.project import Place, Problem, Prompt, Schema
+from clew.workflow.project import AgentNode, Place, Problem, Prompt, PromptNode, Schema
 from clew.workflow.table import Table
 
 ENDING: Final = ".prompt"
+FOLDER: Final = "prompts"
 _FENCE: Final = "---"
+
+
+class PromptFiles:
+    """The prompts of a project: those of its folder, and those elsewhere that a node names by their file."""
+
+    def __init__(self, root: Path, *, found: list[Problem], strict: bool) -> None:
+        """Read the folder.
+
+        Args:
+            root: the folder of the project.
+            found: gets what is wrong.
+            strict: as for `read_prompt`.
+        """
+        self.by_id: dict[str, Prompt] = {}
+        self.doubtful: set[str] = set()
+        """Ids, or names of files, of prompts that have an error or could not be read."""
+        self._root = root
+        self._found = found
+        self._strict = strict
+        try:
+            paths = sorted((root / FOLDER).glob(f"*{ENDING}"))
+        except OSError as error:
+            found.append(Problem(Place(root / FOLDER, 1), f"cannot be read: {error.strerror}"))
+            paths = []
+        for path in paths:
+            prompt = self._read(f"{FOLDER}/{path.name}")
+            if prompt is None:
+                self.doubtful.add(path.name.removesuffix(ENDING))
+            elif prompt.id in self.by_id:
+                other = self.by_id[prompt.id].place.path.name
+                found.append(Problem(prompt.place, f"the id {prompt.id!r} is that of {other} already"))
+                self.doubtful.add(path.name.removesuffix(ENDING))
+            else:
+                self.by_id[prompt.id] = prompt
+
+    def id_of(self, node: PromptNode | AgentNode) -> str:
+        """Return the id of a node's prompt, which may be named by its file; a file elsewhere is read now."""
+        written = node.prompt
+        if written in self.by_id or not ("/" in written or written.endswith(ENDING)):
+            return written
+        for prompt in self.by_id.values():
+            if prompt.place.path == self._root / written.removeprefix("./"):
+                return prompt.id
+        extra = self._read(written, place=node.place)
+        if extra is None:
+            self.doubtful.add(written)
+            return written
+        return self.by_id.setdefault(extra.id, extra).id
+
+    def _read(self, written: str, *, place: Place | None = None) -> Prompt | None:
+        """Read a file that a node names at a place, or that the folder has."""
+        try:
+            path = confined(self._root, written, what="the prompt")
+        except ProjectError as error:
+            self._found.append(Problem(place or Place(self._root / written, 1), str(error)))
+            return None
+        if place is not None and not path.is_file():
+            self._found.append(Problem(place, f"there is no prompt file {written}"))
+            return None
+        before = len(self._found)
+        prompt = read_prompt(path, found=self._found, strict=self._strict)
+        if prompt is not None and any(problem.is_error for problem in self._found[before:]):
+            self.doubtful.add(prompt.id)
+        return prompt
 
 
 def read_prompt(path: Path, *, found: list[Problem], strict: bool = True) -> Prompt | None:
@@ -66,7 +133,7 @@ def _prompt(matter: Value, body: str, *, found: list[Problem], strict: bool) -> 
     table.ignore("version")
     table.finish()
     if not body:
-        found.append(Problem(prompt.place, "the prompt has no text below its fields"))
+        found.append(Problem(prompt.place, "the prompt has no text below its fields", is_error=strict))
     return prompt
 
 

@@ -58,6 +58,8 @@ class Table:
         self.what = what
         self.found = found
         self.strict = strict
+        self.meant: set[str] = set()
+        """Keys that are there, but are misspelt or no value of their kind: what their absence leads to is no news."""
         self._asked: set[str] = set()
         self._entries: dict[str, Value] = {}
         if isinstance(value.data, dict):
@@ -183,14 +185,16 @@ class Table:
     def finish(self) -> None:
         """Tell of the keys that nobody asked for."""
         for key, entry in self._entries.items():
-            if key not in self._asked:
-                self.wrong(
-                    entry.place,
-                    f"{self.what} has no {key!r}{suggestion(key, self._asked)}",
-                    is_error=self.strict,
-                )
+            if key in self._asked:
+                continue
+            near = near_name(key, self._asked)
+            if near is not None and self.strict:
+                self.meant.add(near)
+            hint = "" if near is None else f"; did you mean {near!r}?"
+            self.wrong(entry.place, f"{self.what} has no {key!r}{hint}", is_error=self.strict)
 
     def _mismatch(self, key: str, entry: Value, wanted: str) -> None:
+        self.meant.add(key)
         self.wrong(entry.place, f"{key} of {self.what} should be {wanted}, not {described(entry)}")
 
 

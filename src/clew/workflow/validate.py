@@ -6,16 +6,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from clew.errors import ExpressionError, ProjectError
+from clew.errors import ConfigError, ProjectError
 from clew.workflow.boundary import confined, is_plain_name
+from clew.workflow.condition_checks import check_condition
 from clew.workflow.cycles import circles
 from clew.workflow.document import in_order
-from clew.workflow.expression import parse
-from clew.workflow.manifest import find_manifest, load_project
-from clew.workflow.node_checks import check_node
+from clew.workflow.manifest import find_manifest, read_project
+from clew.workflow.node_checks import check_base_url, check_node
 from clew.workflow.offers import (
+    UNKNOWN,
     Missing,
-    Offer,
     arriving,
     follow,
     given,
@@ -30,6 +30,7 @@ from clew.workflow.project import (
     AgentNode,
     AnyNode,
     BranchNode,
+    Doubt,
     Edge,
     InputNode,
     Place,
@@ -39,7 +40,19 @@ from clew.workflow.project import (
     ToolNode,
     TriggerNode,
 )
+from clew.workflow.providers.prices import load_prices
+from clew.workflow.providers.script_file import read_script
 from clew.workflow.table import near_name, suggestion
+
+
+def judge(path: Path, *, environ: Mapping[str, str] | None = None) -> tuple[Project | None, list[Problem]]:
+    """Return a project as far as it could be read, and everything that is wrong or doubtful in all its files.
+
+    Raises: ProjectError: there is no manifest.
+    """
+    environ = os.environ if environ is None else environ
+    project, found = read_project(path, environ=environ)
+    return project, found if project is None else problems(project, environ=environ)
 
 
 def problems(project: Project, *, environ: Mapping[str, str] | None = None) -> list[Problem]:
@@ -49,7 +62,8 @@ def problems(project: Project, *, environ: Mapping[str, str] | None = None) -> l
     warnings there.
 
     Args:
-        project: as `load_project` returned it.
+        project: as `load_project` or `read_project` returned it. What follows from an error that was found while
+            it was read is not told.
         environ: as for `load_project`; None: the environment of this process.
 
     Reads the files that the project names, and runs nothing.
@@ -57,7 +71,7 @@ def problems(project: Project, *, environ: Mapping[str, str] | None = None) -> l
     workflows = _Workflows(os.environ if environ is None else environ)
     workflows.known[project.place.path] = project
     waiting, checked = [project], {project.place.path}
-    found: list[Problem] = []
+    found = _prices({**project.env, **workflows.environ})
     order: list[Path] = []
     while waiting:
         current = waiting.pop(0)
@@ -72,17 +86,30 @@ def problems(project: Project, *, environ: Mapping[str, str] | None = None) -> l
     return in_order([*found, *workflows.found], first=order)
 
 
+def _prices(environ: Mapping[str, str]) -> list[Problem]:
+    written = environ.get("CLEW_PRICES")
+    if not written:
+        return []
+    try:
+        load_prices(Path(written))
+    except ConfigError as error:
+        return [Problem(Place(Path(written), 1), f"CLEW_PRICES: {error}")]
+    return []
+
+
 class _Workflows:
     """The workflows of branches and triggers, each read once."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.known: dict[Path, Project | None] = {}
         self.found: list[Problem] = []
-        self._environ = environ
+        self.environ = environ
 
     def read(self, project: Project, node: BranchNode | TriggerNode) -> Project | None:
         if node.workflow == "self":
             return project
+        if not node.workflow:  # which was told
+            return None
         try:
             path = confined(project.root, node.workflow, what="the workflow")
             manifest = find_manifest(path)
@@ -93,11 +120,9 @@ class _Workflows:
             self.found.append(Problem(node.place, f"{node.id!r} runs no workflow: {error}"))
             return None
         if manifest not in self.known:
-            try:
-                self.known[manifest] = load_project(manifest, environ=self._environ)
-            except ProjectError as error:
-                self.known[manifest] = None
-                self.found += [problem for problem in error.problems if isinstance(problem, Problem)]
+            self.known[manifest], problems_found = read_project(manifest, environ=self.environ)
+            if self.known[manifest] is None:
+                self.found += problems_found
         return self.known[manifest]
 
 
@@ -106,16 +131,27 @@ class _Check:
 
     def __init__(self, project: Project, workflows: _Workflows) -> None:
         self._project = project
+        self._doubts = project.doubts
         self._strict = project.trident is None
         self._steps = step_names(project)
         self._found: list[Problem] = []
         self._into = edges_into(project)
-        self._inner: dict[str, Project | None] = {
+        inner = {
             name: workflows.read(project, node)
             for name, node in project.nodes.items()
             if isinstance(node, BranchNode | TriggerNode)
         }
-        self.inside = [inside for inside in self._inner.values() if inside is not None]
+        self.inside = [inside for inside in inner.values() if inside is not None]
+        self._agents_tools = _tools_of_agents(project)
+        # What was not read may be an agent, whose tools nobody knows.
+        self._may_be_any_tool = any(doubt.kind == "unread" for doubt in project.doubts) or any(
+            isinstance(node, AgentNode) and not node.tools and Doubt("node", name) in project.doubts
+            for name, node in project.nodes.items()
+        )
+        # What a workflow with errors takes and gives is not known before they are mended.
+        self._inner = {
+            name: inside if inside is not None and inside.is_sound else None for name, inside in inner.items()
+        }
 
     def run(self) -> list[Problem]:
         self._circles()
@@ -125,9 +161,12 @@ class _Check:
             self._conditions(node)
         for edge in self._project.edges:
             self._edge(edge)
+        self._filled_twice()
         self._reach()
         self._entrypoints()
         self._orchestration()
+        self._script()
+        self._found += check_base_url(self._project)
         return self._found
 
     def _add(self, place: Place, message: str, *, is_error: bool = True) -> None:
@@ -140,7 +179,11 @@ class _Check:
         )  # what a workflow gives to itself is its own matter
 
     def _circles(self) -> None:
-        ways = {name: [edge.target for edge in edges] for name, edges in edges_out_of(self._project).items()}
+        ways = {
+            name: [edge.target for edge in edges if edge.target]
+            for name, edges in edges_out_of(self._project).items()
+            if name
+        }
         for circle in circles(self._project.nodes, ways):
             shown = " -> ".join([*circle, circle[0]])
             edge = next(edge for edge in self._into[circle[0]] if edge.source == circle[-1])
@@ -148,7 +191,9 @@ class _Check:
 
     def _needs(self, node: AnyNode) -> None:
         """Say which fields a node cannot do without, and nothing gives. A tool that no edge touches is no step."""
-        if node.id not in self._steps:
+        if node.id not in self._steps or self._is_an_edge_lost:
+            return
+        if isinstance(node, TriggerNode) and Doubt("node", node.id) in self._doubts:
             return
         edges = self._into[node.id]
         if isinstance(node, ToolNode) and not edges and self._is_only_for_agents(node):
@@ -166,18 +211,21 @@ class _Check:
             if has_to_arrive(field) and name not in arrives.fields:
                 near = near_name(name, arrives.fields)  # which of the two is misspelt, nobody knows
                 given_instead = "" if near is None else f"; it is given {near!r}"
-                self._add(place, f"nothing gives {node.id!r} its field {name!r}{given_instead}")
+                message = f"nothing gives {node.id!r} its field {name!r}{given_instead}"
+                self._add(place, message, is_error=self._strict)
 
     def _conditions(self, node: AnyNode) -> None:
         if not isinstance(node, BranchNode | TriggerNode):
             return
         arrives = arriving(self._project, self._into[node.id], self._inner_of)
-        self._condition(node.condition, arrives, node.place, what=f"the condition of {node.id!r}")
-        inside = self._inner_of(node)
-        if not isinstance(node, BranchNode) or inside is None:
+        what = f"the condition of {node.id!r}"
+        self._found += check_condition(node.condition, arrives, node.place, what=what, strict=self._strict)
+        if not isinstance(node, BranchNode):
             return
-        gives = outputs_of(inside)
-        self._condition(node.loop_while, gives, node.place, what=f"loop_while of {node.id!r}")
+        inside = self._inner[node.id]
+        gives = UNKNOWN if inside is None else outputs_of(inside)
+        what = f"loop_while of {node.id!r}"
+        self._found += check_condition(node.loop_while, gives, node.place, what=what, strict=self._strict)
         if node.loop_while is None or gives.is_open:
             return
         for name, field in wanted(self._project, node, self._inner_of).fields.items():
@@ -188,27 +236,12 @@ class _Check:
                     is_error=self._strict,
                 )
 
-    def _condition(self, text: str | None, offer: Offer, place: Place, *, what: str) -> None:
-        """Read a condition, and look for its fields among those that there will be."""
-        if text is None:
-            return
-        try:
-            paths = parse(text).paths()
-        except ExpressionError as error:
-            where = f", at character {error.position + 1}" if error.position is not None else ""
-            self._add(place, f"{what} cannot be read: {error}{where} of {text[:80]!r}")
-            return
-        for steps in paths.values():
-            found = follow(offer, steps, whole="output")
-            if isinstance(found, Missing):
-                near = suggestion(str(steps[0]), ("true", "false", "null", "and", "or", "not", "in"))
-                self._add(place, f"{what}: {found.reason}{near}", is_error=self._strict)
-
     def _edge(self, edge: Edge) -> None:
         source, target = self._project.nodes[edge.source], self._project.nodes[edge.target]
         gives = given(self._project, source, self._inner_of)
         takes = wanted(self._project, target, self._inner_of)
-        self._condition(edge.condition, gives, edge.place, what=f"the condition of edge {edge.id!r}")
+        what = f"the condition of edge {edge.id!r}"
+        self._found += check_condition(edge.condition, gives, edge.place, what=what, strict=self._strict)
         if isinstance(target, InputNode):
             message = f"{edge.target!r} is an input, which takes nothing from {edge.source!r}"
             self._add(edge.place, message, is_error=False)
@@ -229,15 +262,42 @@ class _Check:
                     message = f"edge {edge.id!r} gives {edge.target!r} for {name!r} {wrong}"
                     self._add(edge.place, message, is_error=self._strict)
 
+    @property
+    def _is_an_edge_lost(self) -> bool:
+        """Whether there is an edge of which nobody knows where it leads: what a node lacks, it may bring."""
+        return Doubt("section", "edges") in self._doubts or bool(self._into.get(""))
+
     def _is_only_for_agents(self, node: ToolNode) -> bool:
-        return any(
-            isinstance(agent, AgentNode) and node.id in agent.tools for agent in self._project.nodes.values()
-        )
+        return self._may_be_any_tool or node.id in self._agents_tools
+
+    def _filled_twice(self) -> None:
+        """Say which fields two edges fill that both carry something in every run; the later one wins."""
+        begins = {
+            *(edge.target for edge in self._project.edges if edge.condition is not None),
+            *(
+                name
+                for name, node in self._project.nodes.items()
+                if isinstance(node, BranchNode | TriggerNode) and node.condition is not None
+            ),
+        }
+        at_times = after(self._project, begins)
+        for name, edges in self._into.items():
+            first: dict[str, Edge] = {}
+            for edge in edges:
+                if edge.condition is not None or edge.source in at_times or not name:
+                    continue
+                for variable in edge.mapping:
+                    other = first.setdefault(variable, edge)
+                    if other is not edge:
+                        message = f"edge {edge.id!r} gives {name!r} {variable!r}, which edge {other.id!r} gives too; the later one wins"
+                        self._add(edge.place, message, is_error=False)
 
     def _reach(self) -> None:
         joined = {name for edge in self._project.edges for name in (edge.source, edge.target)}
+        if "" in joined or Doubt("section", "edges") in self._doubts:
+            return
         for name, node in self._project.nodes.items():
-            if name in joined or len(self._project.nodes) == 1:
+            if name in joined or len(self._project.nodes) == 1 or Doubt("unread", name) in self._doubts:
                 continue
             if isinstance(node, ToolNode) and self._is_only_for_agents(node):
                 continue
@@ -245,16 +305,20 @@ class _Check:
 
     def _entrypoints(self) -> None:
         project = self._project
+        if self._doubts & {Doubt("section", name) for name in ("nodes", "tools", "edges", "entrypoints")}:
+            return
         reached: set[str] = set()
+        is_any_unknown = False
         for entrypoint in project.entrypoints.values():
             unknown = [name for name in entrypoint.nodes if name not in project.nodes]
+            is_any_unknown = is_any_unknown or bool(unknown)
             for name in unknown:
                 near = suggestion(name, project.nodes)
                 self._add(
                     entrypoint.place, f"the entrypoint {entrypoint.id!r}: no node is called {name!r}{near}"
                 )
             reached |= after(project, [name for name in entrypoint.nodes if name not in unknown])
-        if not reached:
+        if not reached or is_any_unknown or "" in project.nodes:
             return
         reached |= before(project, reached)
         joined = {name for edge in project.edges for name in (edge.source, edge.target)}
@@ -263,25 +327,46 @@ class _Check:
                 self._add(project.nodes[name].place, f"no entrypoint leads to {name!r}", is_error=False)
 
     def _orchestration(self) -> None:
-        project = self._project
-        publish, alias = project.orchestration.publish, project.orchestration.alias
-        if publish is not None:
-            self._inside(publish, what="the path to publish to")
-        if alias is not None and not is_plain_name(alias):
-            self._add(project.place, f"the alias {alias!r} is no plain name")
-        script = project.defaults.script
-        if script is not None:
-            path = self._inside(script, what="the script")
-            if path is not None and not path.is_file():
-                place = project.defaults.script_place or project.place
-                self._add(place, f"there is no script {script}{_near_file(path, besides=project.place.path)}")
+        project, wanted = self._project, self._project.orchestration
+        if wanted.publish is not None:
+            self._inside(wanted.publish, wanted.publish_place or project.place, what="the path to publish to")
+        if wanted.alias is not None and not is_plain_name(wanted.alias):
+            self._add(wanted.alias_place or project.place, f"the alias {wanted.alias!r} is no plain name")
 
-    def _inside(self, written: str, *, what: str) -> Path | None:
+    def _script(self) -> None:
+        """Say what is wrong with the file of scripted answers, and in it."""
+        project, script = self._project, self._project.defaults.script
+        if script is None:
+            return
+        place = project.defaults.script_place or project.place
+        path = self._inside(script, place, what="the script")
+        if path is None:
+            return
+        if not path.is_file():
+            self._add(place, f"there is no script {script}{_near_file(path, besides=project.place.path)}")
+            return
+        try:
+            read_script(path)
+        except ProjectError as error:
+            self._found += [problem for problem in error.problems if isinstance(problem, Problem)]
+
+    def _inside(self, written: str, place: Place, *, what: str) -> Path | None:
         try:
             return confined(self._project.root, written, what=what)
         except ProjectError as error:
-            self._add(self._project.place, str(error))
+            self._add(place, str(error))
             return None
+
+
+def _tools_of_agents(project: Project) -> set[str | None]:
+    """Return the tools that agents may call; where they misspell one, that which was meant."""
+    tools = [name for name, node in project.nodes.items() if isinstance(node, ToolNode)]
+    return {
+        name if name in project.nodes else near_name(name, tools)
+        for node in project.nodes.values()
+        if isinstance(node, AgentNode)
+        for name in node.tools
+    }
 
 
 def _near_file(path: Path, *, besides: Path) -> str:
