@@ -210,7 +210,7 @@ def test_another_account_of_a_run_does_not_give_it_its_nodes_twice(call: Call, t
     call("import", folder)
     done = call("import", folder / "checkpoint.json")
     assert done.code == 0
-    assert "is in the journal already, from another source; nothing was added to it" in done.err
+    assert "is in the journal already, from another source; nothing was added" in done.err
     (row,) = Store(tmp_path / ".clew").runs()
     assert row.nodes == 3
 

@@ -86,6 +86,9 @@ def import_(paths: tuple[Path, ...], *, form: str | None, as_json: bool, home: P
             note(f"{path}: {imported.skipped:,} {lines} not usable")
         if imported.unknown is not None:
             note(f"{path}: {imported.unknown}")
+    for path, run_ids in importing.left_out.items():
+        what = f"run {run_ids[0]} is" if len(run_ids) == 1 else f"{format_count(len(run_ids))} runs are"
+        note(f"{path}: {what} in the journal already, from another source; nothing was added")
     if as_json:
         print_json(receipts)
     else:
@@ -102,8 +105,8 @@ class _Importing:
         self._store = Store(home)
         self._writer = JournalWriter(home, SystemClock(), ids=_Ids(), report=lambda _: None)
         self._fresh: dict[str, SeenEvents] = {}
-        self.left_out = 0
-        """Runs that the journal has from another source."""
+        self.left_out: dict[Path, list[str]] = {}
+        """By file, the runs that the journal has from another source."""
 
     def __enter__(self) -> Self:
         return self
@@ -121,11 +124,8 @@ class _Importing:
         writers = seen.writers()
         is_known = run.account is not None and bool(writers) and run.account not in writers
         if is_known:
-            self.left_out += 1
             # Two accounts of one run would give it every node twice.
-            note(
-                f"{path}: run {run.run_id} is in the journal already, from another source; nothing was added to it"
-            )
+            self.left_out.setdefault(path, []).append(run.run_id)
         new = 0
         for event in run.events if not is_known else ():
             line = encode_event(event)

@@ -224,10 +224,18 @@ def write_artifacts(run_id: str | None, folder: Path) -> None:
         note("--artifacts: nothing was recorded (CLEW_ENABLED=false), so there is nothing to write")
         return
     from clew.export.trident import write_directory
+    from clew.export.trident_inside import write_inside
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_directory(session.read_trace(run_id), folder)
+        trace = session.read_trace(run_id)
+        write_directory(trace, folder)
+        if any(node.kind in {"branch", "trigger"} for node in trace.nodes):
+            from clew.cli.runs_inside import RunsInside
+            from clew.store.store import Store
+
+            inside = RunsInside(Store(session.home), run_id)
+            write_inside(trace, inside.traces(with_payloads=False), folder)
     except OSError as error:
         note(f"--artifacts: {folder} cannot be written: {error.strerror or error}")
 
