@@ -210,11 +210,11 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     """What the nodes that are running do when another one failed."""
     base_url: str | None = None
     """Of an endpoint that speaks like OpenAI's."""
+    base_url_place: Place | None = None
     script: str | None = None
     """A file of answers for the model `scripted`, relative to the project."""
     script_place: Place | None = None
     """Where the manifest names it."""
-    base_url_place: Place | None = None
     allow_commands: list[str] = []
     """Programs that shell tools may start."""
 
@@ -225,14 +225,10 @@ class Orchestration(msgspec.Struct, frozen=True, kw_only=True):
     emit_signals: bool = False
     publish: str | None = None
     """Where the outputs are written as well, relative to the project."""
-    alias: str | None = None
-    """A name that leads to the latest outputs."""
-
-
     publish_place: Place | None = None
     """Where the manifest says so; None as for `alias_place`: nowhere."""
-class Problem(NamedTuple):
-    """Something wrong in a project's files."""
+    alias: str | None = None
+    """A name that leads to the latest outputs."""
     alias_place: Place | None = None
 
 
@@ -243,6 +239,10 @@ class Doubt(NamedTuple):
     """`unread`: a name that edges have for a node of which nothing is known; it stands among the nodes as an output."""
     name: str
     """Of the section, node, edge or prompt; the `unread` one without a name is where an edge with one end leads."""
+
+
+class Problem(NamedTuple):
+    """Something wrong in a project's files."""
 
     place: Place
     message: str
