@@ -316,3 +316,12 @@ def test_a_run_with_runs_inside_goes_out_to_trident_s_folders_and_comes_back(
         (row.run_id, row.parent_run_id, row.status, row.nodes) for row in here
     )
     assert len(here) == 4
+
+
+def test_an_imported_run_can_be_named_as_the_other_system_named_it(call: Call, file: Path) -> None:
+    (receipt,) = json.loads(call("import", file, "--json").out)
+    assert receipt["original_run_id"] == "t-1"
+    for reference in ("t-1", "T-", receipt["run_id"][:12]):
+        assert json.loads(call("show", reference, "--json").out)["run_id"] == receipt["run_id"]
+    (row,) = json.loads(call("runs", "--json").out)
+    assert row["original_run_id"] == "t-1"

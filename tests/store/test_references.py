@@ -15,7 +15,14 @@ HOME = Path("/home/you/.clew")
 NOW = datetime.now(UTC)
 
 
-def row(run_id: str, name: str | None = None, *, parent: str | None = None, age_s: float = 60) -> RunRow:
+def row(
+    run_id: str,
+    name: str | None = None,
+    *,
+    parent: str | None = None,
+    age_s: float = 60,
+    original: str | None = None,
+) -> RunRow:
     return RunRow(
         run_id=run_id,
         name=name,
@@ -32,6 +39,7 @@ def row(run_id: str, name: str | None = None, *, parent: str | None = None, age_
         depth=0 if parent is None else 1,
         host=None,
         exit_code=None,
+        original_run_id=original,
     )
 
 
@@ -110,3 +118,36 @@ def test_an_empty_journal_says_how_to_record() -> None:
         NoSuchRunError, match=r"no runs in /home/you/\.clew; record one with `clew run SCRIPT`"
     ):
         resolve("latest", [], home=HOME)
+
+
+IMPORTED = [
+    row("0193514c5d2a0004", "hello", original="loop1"),
+    row("0193514c5d2a0003", "hello", original="loop1"),
+    row("0193514c5d2a0002", "loop2"),
+    row("0193514c5d2a0001", "other", original="loop2"),
+    row("abc3514c5d2a0001", "other", original="Train-7"),
+    row("0183514c5d2a0001", "other", original="abc"),
+    row("0173514c5d2a0001", "other", original="0173514c5d2a0002"),
+]
+
+
+@pytest.mark.parametrize(
+    "reference, run_id",
+    [
+        ("loop1", "0193514c5d2a0004"),  # the newest of several, like a name
+        ("loop2", "0193514c5d2a0002"),  # a name comes first
+        ("Train-7", "abc3514c5d2a0001"),
+        ("train", "abc3514c5d2a0001"),
+        ("abc", "0183514c5d2a0001"),  # whole, before what is only a beginning
+        ("abc3", "abc3514c5d2a0001"),
+        ("0173514c5d2a0001", "0173514c5d2a0001"),
+        ("0173514c5d2a0002", "0173514c5d2a0001"),
+    ],
+)
+def test_an_imported_run_is_found_by_what_the_other_system_called_it(reference: str, run_id: str) -> None:
+    assert resolve(reference, IMPORTED, home=HOME) == run_id
+
+
+def test_a_beginning_of_several_ids_of_another_system_is_told() -> None:
+    with pytest.raises(AmbiguousRunError, match=r"2 run ids: .*imported as loop1.*imported as loop2"):
+        resolve("loo", IMPORTED, home=HOME)

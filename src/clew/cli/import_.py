@@ -14,7 +14,7 @@ from clew.cli.options import home_option, home_to_write, json_option
 from clew.cli.output import Page, note, plain, print_json
 from clew.cli.runs import unique_digits
 from clew.cli.table import Cell, Column, print_table
-from clew.errors import JournalError, NoSuchRunError
+from clew.errors import JournalError
 from clew.export.formats import IMPORTERS, read
 from clew.journal.writer import JournalWriter
 from clew.model.events import Event, encode_event
@@ -148,11 +148,8 @@ class _Importing:
         """Return what the journal has of a run; of two files with the same run the second sees the first."""
         if run_id not in self._fresh:
             seen = self._fresh[run_id] = SeenEvents()
-            try:
-                for line in self._store.lines(self._store.resolve(run_id)):
-                    seen.add(line)
-            except NoSuchRunError:
-                pass
+            for line in self._store.lines(run_id):
+                seen.add(line)
         return self._fresh[run_id]
 
 

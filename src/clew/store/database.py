@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INDEX_NAME: Final = "index.sqlite"
-VERSION: Final = 3
+VERSION: Final = 4
 _APPLICATION: Final = 0x434C4557  # "CLEW"
 _PATIENCE_S: Final = 2.0
 _TABLES: Final = """

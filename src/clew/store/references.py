@@ -23,8 +23,8 @@ def resolve(reference: str, rows: Sequence[RunRow], *, home: Path) -> str:
     """Return the id of the run that a reference names.
 
     An id comes before everything else; `latest` and `latest~N` count runs that are not part of another run in
-    the journal; a name that several runs have is the newest of them, for people run the same thing again; what
-    is left may be the beginning of one id.
+    the journal; a name that several runs have is the newest of them, for people run the same thing again, and so is
+    what another system called an imported run; what is left may be the beginning of one id, or of one such name.
 
     Args:
         reference: what the person gave.
@@ -45,14 +45,32 @@ def resolve(reference: str, rows: Sequence[RunRow], *, home: Path) -> str:
     for row in rows:
         if row.name == reference:
             return row.run_id
+    for row in rows:
+        if row.original_run_id == reference:
+            return row.run_id
     fits = [row for row in rows if row.run_id.startswith(reference.lower())] if reference else []
     if len(fits) > 1:
         raise AmbiguousRunError(_several(reference, fits))
     if fits:
         return fits[0].run_id
+    if reference:
+        fits = _begin_elsewhere(reference, rows)
+        if len(fits) > 1:
+            raise AmbiguousRunError(_several(reference, fits))
+        if fits:
+            return fits[0].run_id
     raise NoSuchRunError(
         f"There is no run {reference!r} in {home}{_hint(reference, rows)}; `clew runs` lists them."
     )
+
+
+def _begin_elsewhere(reference: str, rows: Sequence[RunRow]) -> list[RunRow]:
+    """Return the runs whose id in another system begins so, of those with the same id there the newest."""
+    found: dict[str, RunRow] = {}
+    for row in rows:
+        if row.original_run_id is not None and row.original_run_id.lower().startswith(reference.lower()):
+            found.setdefault(row.original_run_id, row)
+    return list(found.values())
 
 
 def _latest(position: int, rows: Sequence[RunRow], *, reference: str, home: Path) -> str:
@@ -68,12 +86,17 @@ def _latest(position: int, rows: Sequence[RunRow], *, reference: str, home: Path
 
 
 def _several(reference: str, fits: Sequence[RunRow]) -> str:
-    shown = [f"{row.run_id} ({row.name or 'no name'}, {_age(row)})" for row in fits[:_MOST_CANDIDATES]]
+    shown = [f"{row.run_id} ({_called(row)}, {_age(row)})" for row in fits[:_MOST_CANDIDATES]]
     more = len(fits) - len(shown)
     rest = f" and {more} more" if more else ""
     return (
         f"{reference!r} is the beginning of {len(fits)} run ids: {', '.join(shown)}{rest}; give more digits."
     )
+
+
+def _called(row: RunRow) -> str:
+    name = row.name or "no name"
+    return name if row.original_run_id is None else f"{name}, imported as {row.original_run_id}"
 
 
 def _hint(reference: str, rows: Sequence[RunRow]) -> str:

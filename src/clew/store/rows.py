@@ -53,6 +53,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     """Where it was started; None where no header says so."""
     exit_code: int | None
     """Exit code, where it was a program."""
+    original_run_id: str | None = None
+    """What another system called it; None for a run of Clew's own."""
 
 
 class SegmentRow(msgspec.Struct, kw_only=True, omit_defaults=True):

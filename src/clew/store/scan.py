@@ -46,6 +46,8 @@ _KEPT: Final = (
     "reason",
 )
 """Fields of a boundary that the index needs. The others, such as inputs and outputs, can be large."""
+ORIGINAL: Final = "original_run_id"
+"""Attribute of an imported run: what the other system called it."""
 
 _HEAD: Final = re.compile(
     rb'\{"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z","run_id":"([^"\\]+)","event":"([^"\\]+)"'
@@ -259,6 +261,9 @@ def _reduced(event: Event) -> Event:
     kept: dict[str, Any] = {
         name: value for name in _KEPT if (value := getattr(payload, name, None)) is not None
     }
+    original = getattr(payload, "attributes", {}).get(ORIGINAL)
+    if isinstance(original, str):
+        kept["attributes"] = {ORIGINAL: original}
     return Event(
         timestamp=event.timestamp,
         run_id=event.run_id,

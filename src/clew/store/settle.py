@@ -19,6 +19,7 @@ from clew.store.rows import (
     decode_writer,
     encode_row,
 )
+from clew.store.scan import ORIGINAL
 
 if TYPE_CHECKING:
     import sqlite3
@@ -155,6 +156,7 @@ def _run_row(run_id: str, written: Sequence[Written]) -> RunRow:
         depth=fields.get("depth", 0),
         host=None if owner is None or owner.process is None else owner.process.host,
         exit_code=fields.get("exit_code"),
+        original_run_id=fields.get("attributes", {}).get(ORIGINAL),
     )
 
 
