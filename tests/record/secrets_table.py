@@ -93,6 +93,8 @@ HARMLESS_TEXTS: Final = (
     "('pass', 'fail') and ('key', 'value1'), ('sort_key', 'created_at')",
     "names = ['password', 'secret', 'token'], ('username', 'password')",
     "{'tokens': ['the', 'cat', 'sat']}",
+    "('input_tokens', 'output_tokens'), ['password', 'username'], required: ['token', 'name']",
+    "getpass(prompt='Password: ', stream=None) and print('token: ' + repr(word))",
     "use --password to log in; the --token option is required; --token TOKEN, --password <password>",
     "tool --token $TOKEN --password-file /run/secrets/x --max-tokens 4096 --token 4096 --sort-key created",
     "Missing option '--token'. No such option: --passwd Did you mean --password?",

@@ -32,7 +32,8 @@ def _value_after(rest: str, *, but: str = "", least: int = 4) -> re.Pattern[str]
     """
     scheme = rf"(?:(?:bearer|basic|token)\s{{1,8}})?(?!(?:{_NO_VALUE}{but})\b)"
     in_list = rf"\[\s{{0,64}}(?P<listed>{_QUOTE}{_NEW}[^\]]{{{least},4096}})"
-    quoted = rf"""{_QUOTE}{scheme}([^"'\\\r\n\[][^"'\\\r\n]{{{least - 1},4096}})"""
+    # A quote that ends a text ("password: " + word) is followed by no secret.
+    quoted = rf"""{_QUOTE}{scheme}([^"'\\\s\[,;)\]}}][^"'\\\r\n]{{{least - 1},4096}})"""
     bare = rf"""{scheme}([^\s"',;&}}\])\\\[][^\s"',;&}}\])\\]{{{least - 1},}})"""
     paired = rf"""{_CLOSED},\s{{0,8}}{_QUOTE}{_NEW}(?P<paired>[^"'\\\r\n]{{1,4096}}+)(?={_CLOSED},?\s{{0,8}}[)\]])"""
     return re.compile(f"{rest}(?:{_GIVEN}(?:{in_list}|{quoted}|{bare})|{paired})", re.IGNORECASE)
@@ -84,9 +85,13 @@ class _Sought(NamedTuple):
     """Whether it is a secret's, by what stands before it and after."""
 
 
+def _end_in_name(text: str) -> str:
+    return text[len(text.rstrip(_IN_NAMES)) :]
+
+
 def _whole_name_tells(names: SecretNames, before: str, match: re.Match[str]) -> bool:
     """`openai_key` is a secret, `sort_key` is not."""
-    name = before[len(before.rstrip(_IN_NAMES)) :]
+    name = _end_in_name(before)
     return name in names and _is_no_verdict(name, match)
 
 
@@ -127,7 +132,8 @@ _BUILT_IN: Final = (
     _Sought("otp", _ONE_TIME_VALUE, _whole_name_tells),
     _Sought("cookie", _COOKIES),
 )  # fmt: skip
-_OPENED: Final = re.compile(rf"[(\[]\s{{0,8}}{_QUOTE}[\w-]*\Z")
+# Two texts in a list are a pair only within a list: ["password", "user"] is what a form has.
+_OPENED: Final = re.compile(rf"(?:\(|(?:[(\[]|\],)\s{{0,8}}\[)\s{{0,8}}{_QUOTE}[\w-]*\Z")
 
 
 class NamedSecrets:
@@ -183,8 +189,10 @@ class NamedSecrets:
         match: re.Match[str],
         is_meant: Callable[[SecretNames, str, re.Match[str]], bool] | None,
     ) -> bool:
-        if match.re is not _COOKIES and match["paired"] is not None and not _OPENED.search(before):
-            return False
+        if match.re is not _COOKIES and match["paired"] is not None:
+            name = _end_in_name(before) + match[0][: -len(match[0].lstrip(_IN_NAMES))]
+            if name not in self._names or not _OPENED.search(before):
+                return False
         return is_meant is None or is_meant(self._names, before, match)
 
 
