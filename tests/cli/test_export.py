@@ -157,10 +157,15 @@ def test_a_run_with_large_payloads_leaves_its_home_complete(
 ) -> None:
     file = tmp_path / "large.out"
     call("export", "large", "--to", name, "-o", file)
+    trace = Store(large).trace(Store(large).resolve("large"))
     shutil.rmtree(large)
     other = tmp_path / "other"
     done = call("import", file, "--home", other)
     assert (done.code, done.err) == (0, "")
+    assert (
+        len(list(other.glob("blobs/*/*.gz"))) == 2
+    )  # the tag, which run and node have in common, and the choices
+    assert Store(other).trace(trace.run_id).nodes == trace.nodes
     again = call("export", "large", "--to", name, "--home", other)
     assert again.out == file.read_text(encoding="utf-8")
     assert call("doctor", "--home", other).out.splitlines()[-1] == "all is well"

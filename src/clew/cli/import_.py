@@ -14,12 +14,14 @@ from clew.cli.options import home_option, home_to_write, json_option
 from clew.cli.output import Page, note, plain, print_json
 from clew.cli.runs import unique_digits
 from clew.cli.table import Cell, Column, print_table
+from clew.config import load_settings
 from clew.errors import JournalError
 from clew.export.formats import IMPORTERS, read
 from clew.journal.writer import JournalWriter
 from clew.model.events import Event, encode_event
 from clew.model.ids import new_run_id, new_span_prefix, new_writer_id
 from clew.record.clock import SystemClock
+from clew.store.payloads import StoredPayloads
 from clew.store.store import Store
 from clew.view.durations import format_count
 
@@ -104,6 +106,8 @@ class _Importing:
         self._home = home
         self._store = Store(home)
         self._writer = JournalWriter(home, SystemClock(), ids=_Ids(), report=lambda _: None)
+        limit_bytes = load_settings({"home": home}, strict=False).inline_limit_bytes
+        self._payloads = StoredPayloads(home, inline_limit_bytes=limit_bytes)
         self._fresh: dict[str, SeenEvents] = {}
         self.left_out: dict[Path, list[str]] = {}
         """By file, the runs that the journal has from another source."""
@@ -130,7 +134,7 @@ class _Importing:
         for event in run.events if not is_known else ():
             line = encode_event(event)
             if line not in seen:
-                self._writer.append(line + b"\n")
+                self._writer.append(self._payloads.line(event) + b"\n")
                 seen.add(line)
                 new += 1
         return Receipt(

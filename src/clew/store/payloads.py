@@ -6,21 +6,27 @@ import os
 import re
 import zlib
 from stat import S_ISREG
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from clew.errors import JournalError
-from clew.journal.blobs import blob_path, read_blob
+from clew.journal.blobs import blob_path, read_blob, write_blob
+from clew.model.events import encode_event
+from clew.model.payloads import PAYLOADS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from clew.model.events import Event
 
 _MARK: Final = b'{"$blob":"'
 _REFERENCE: Final = re.compile(
     rb'\{"\$blob":"([0-9a-f]{32})","bytes":\d+,"preview":"(?:[^"\\]|\\.)*+"\}', re.DOTALL
 )
 """As a recorder writes it. Within a text its quotes are escaped, so that a text is never taken for one."""
+_PAYLOAD_FIELDS: Final = frozenset({"inputs", "outputs", "final_state"})
+_PREVIEW_BYTES: Final = 200
 _BITE_BYTES: Final = 1024 * 1024
 _GZIP: Final = 31
 """Window bits that make zlib read gzip files."""
@@ -59,6 +65,44 @@ def is_sound(path: Path) -> bool:
         except zlib.error:
             return False
     return unpack.eof and not unpack.unused_data and f"{found.hexdigest()}.gz" == os.path.basename(path)  # noqa: PTH119  a name is all it takes
+
+
+class StoredPayloads:
+    """Stores large payloads of events from elsewhere beside the log, as a recorder does with its own."""
+
+    def __init__(self, home: Path, *, inline_limit_bytes: int) -> None:
+        self._home = home
+        self._limit = inline_limit_bytes
+
+    def line(self, event: Event) -> bytes:
+        """Return the line of an event. A payload that cannot be stored, as on a full disk, stays in it."""
+        line = encode_event(event)
+        if len(line) <= self._limit:
+            return line
+        try:
+            data = msgspec.json.decode(event.data)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return line
+        if not isinstance(data, dict):
+            return line
+        # Of the fields of our own events only those may be a reference that may be anything.
+        names = data.keys() if event.event not in PAYLOADS else data.keys() & _PAYLOAD_FIELDS
+        data |= {name: self._stored(data[name]) for name in names}
+        attributes = data.get("attributes")
+        if isinstance(attributes, dict):
+            data["attributes"] = {name: self._stored(value) for name, value in attributes.items()}
+        return encode_event(msgspec.structs.replace(event, data=msgspec.Raw(msgspec.json.encode(data))))
+
+    def _stored(self, value: Any) -> Any:
+        content = msgspec.json.encode(value)
+        if len(content) <= self._limit:
+            return value
+        try:
+            name = write_blob(self._home, content)
+        except (OSError, JournalError):
+            return value
+        preview = content[:_PREVIEW_BYTES].decode("utf-8", errors="ignore")
+        return {"$blob": name, "bytes": len(content), "preview": preview}
 
 
 class WholePayloads:
