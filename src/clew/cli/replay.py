@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,18 +21,22 @@ from clew.store.store import Store
 if TYPE_CHECKING:
     from clew.model.trace import ExecutionTrace
     from clew.workflow.project import Project
-    from clew.workflow.runner import ProjectRun
+    from clew.workflow.runner import ProjectRun, RunOptions
 
 
 @click.command()
 @click.argument("run", default="latest")
-@click.option("--fork", metavar="NODE", help="Leave the old run at this node, with what --set says.")
+@click.option(
+    "--fork",
+    metavar="NODE",
+    help="Leave the old run at this node (BRANCH.NODE in a branch), with what --set says.",
+)
 @click.option(
     "--set",
     "changes",
     multiple=True,
     metavar="NAME=VALUE",
-    help="With --fork: prompt=TEXT, model=NAME, another field of the node, or input.FIELD=VALUE of the run.",
+    help="input.FIELD=VALUE of the run; with --fork also prompt=TEXT, model=NAME, or another field of the node.",
 )
 @click.option("--offline", is_flag=True, help="With --fork: stop at the first request that differs.")
 @click.option(
@@ -81,8 +87,6 @@ def replay(
 def _prepared(
     old: ExecutionTrace, *, fork: str | None, changes: tuple[str, ...], offline: bool
 ) -> ProjectRun:
-    from clew.workflow.runner import RunOptions  # as above
-
     manifest = old.attributes.get("manifest")
     if not isinstance(manifest, str):
         raise UsageError(
@@ -90,39 +94,45 @@ def _prepared(
         )
     if not Path(manifest).is_file():
         raise UsageError(f"the project of run {old.run_id[:16]} is gone: there is no file {manifest}")
-    if changes and fork is None:
-        raise UsageError("--set needs --fork NODE, the node to change")
-    project, inputs, params = _changed(read_project(Path(manifest)), fork, changes)
+    project, options = _changed(read_project(Path(manifest)), fork, changes)
     attributes = {} if fork is None else {"fork": fork, "changes": list(changes)}
-    options = RunOptions(
-        inputs=inputs,
-        params=params,
-        replay=old.run_id,
-        offline=offline or fork is None,
-        attributes=attributes,
+    options = dataclasses.replace(
+        options, replay=old.run_id, offline=offline or fork is None, attributes=attributes
     )
     return run_of(project, options)
 
 
-def _changed(
-    project: Project, fork: str | None, changes: tuple[str, ...]
-) -> tuple[Project, dict[str, Any], dict[str, Any]]:
-    from clew.workflow.changes import read_assignment, with_param  # as above
-    from clew.workflow.plan import known_node
+def _changed(project: Project, fork: str | None, changes: tuple[str, ...]) -> tuple[Project, RunOptions]:
+    """Return the project with what --set says of its nodes, and the options with what else it says."""
+    from clew.workflow.addresses import find_node
+    from clew.workflow.changes import read_assignment, with_param
+    from clew.workflow.manifest import load_project
+    from clew.workflow.runner import RunOptions
+
+    def load(path: Path) -> Project:
+        return load_project(path, environ=os.environ)
 
     inputs: dict[str, Any] = {}
     params: dict[str, Any] = {}
-    if fork is not None:
-        known_node(project, fork, what="--fork")
+    place = None if fork is None else find_node(project, fork, load=load, what="--fork")
     for text in changes:
         name, value = read_assignment(text, option="--set")
         if name.startswith("input."):
             inputs[name.removeprefix("input.")] = value
+        elif place is None:
+            raise UsageError(
+                "--set needs --fork NODE, the node to change; only --set input.FIELD=VALUE does without"
+            )
         else:
             field = "prompt_text" if name == "prompt" else name
             params[f"{fork}.{field}"] = value
-            project = with_param(project, f"{fork}.{field}", value, option="--set")
-    return project, inputs, params
+            changed = with_param(place.project, f"{place.node_id}.{field}", value, option="--set")
+            place = place._replace(project=changed)
+    path = project.place.path if place is None else place.project.place.path
+    if place is not None and path == project.place.path:
+        return place.project, RunOptions(inputs=inputs, params=params)
+    workflows = {} if place is None else {path.resolve(): place.project}
+    return project, RunOptions(inputs=inputs, params=params, workflows=workflows)
 
 
 def _tell(
@@ -131,23 +141,32 @@ def _tell(
     replayed = prepared.replay
     if replayed is None:
         return
-    note(f"{replayed.served} answers came from run {old.run_id[:16]}")
+    answers = "1 answer" if replayed.served == 1 else f"{replayed.served} answers"
+    note(f"{answers} came from run {old.run_id[:16]}")
     if replayed.first_difference is not None:
         note(f"the first that is not in it: {replayed.first_difference}")
     if fork is not None and not _ran(prepared, fork):
         note(f"{fork} did not run in this replay, so what --set says of it had no effect")
     if not failed:
-        same = msgspec.json.encode(outputs, enc_hook=str) == msgspec.json.encode(
-            prepared.old_outputs, enc_hook=str
-        )
-        note(f"the outputs are {'the same' if same else 'others'}")
+        note(prepared.compared(outputs))
     if prepared.run.run_id is not None:
         note(f"compare: clew diff {old.run_id[:16]} {prepared.run.run_id[:16]}")
 
 
-def _ran(prepared: ProjectRun, node_id: str) -> bool:
-    run_id = prepared.run.run_id
-    if run_id is None:
+def _ran(prepared: ProjectRun, address: str) -> bool:
+    """Whether a node ran, in the run or in one within it."""
+    if prepared.run.run_id is None:
         return True
-    nodes = session.read_trace(run_id).nodes
-    return any(node.node_id == node_id and node.status != "skipped" for node in nodes)
+    node_id = address.rpartition(".")[2]
+    children: dict[str, list[str]] = {}
+    for row in Store(session.home).runs():
+        if row.parent_run_id is not None:
+            children.setdefault(row.parent_run_id, []).append(row.run_id)
+    waiting = [prepared.run.run_id]
+    while waiting:
+        each = waiting.pop()
+        nodes = session.read_trace(each).nodes
+        if any(node.node_id == node_id and node.status != "skipped" for node in nodes):
+            return True
+        waiting += children.get(each, [])
+    return False

@@ -281,7 +281,7 @@ class _Caller:
         self._observer.tool_called(call.name, call.arguments, output, error)
         return Message(
             role="tool",
-            content=_told(output) if error is None else _cut(error),
+            content=told(output) if error is None else _cut(error),
             tool_call_id=call.id,
             is_error=error is not None,
         )
@@ -299,7 +299,7 @@ class _Caller:
         return await self._tools[name].call(arguments)
 
 
-def _told(output: Any) -> str:
+def told(output: Any) -> str:
     """Return a result as the text that a model gets."""
     try:
         text = msgspec.json.encode(output, enc_hook=str).decode()

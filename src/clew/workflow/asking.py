@@ -18,6 +18,7 @@ from clew.workflow.project import AgentNode, Prompt, PromptNode
 from clew.workflow.services import Executing
 from clew.workflow.shape import complaint, json_schema, with_defaults
 from clew.workflow.template import render
+from clew.workflow.wholeness import is_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,13 @@ _canonical = msgspec.json.Encoder(order="deterministic")
 def request_hash(request: ChatRequest) -> str:
     """Return the hash by which a replay finds the answer to a request: equal requests have equal ones."""
     return digest(_canonical.encode(request))
+
+
+def told_hash(output: Any) -> str:
+    """Return the hash of what a model is told of a tool's result."""
+    from clew.workflow.agent_loop import told  # as below
+
+    return digest(told(output).encode(errors="backslashreplace"))
 
 
 class Asking:
@@ -211,7 +219,11 @@ class _Observer:
         event("agent_turn_completed", turn_number=turn, tool_calls=tool_calls, text=answer.text)
 
     def tool_called(self, name: str, given: Any, output: Any, error: str | None) -> None:
-        more = {} if error is None else {"error": error}
+        more: dict[str, Any] = {} if error is None else {"error": error}
+        if not is_json(
+            output
+        ):  # a replay has to know whether the log's form of it reads the same to the model
+            more["told_hash"] = told_hash(output)
         event("agent_tool_called", tool_name=name, tool_input=given, tool_output=output, **more)
 
 

@@ -25,9 +25,9 @@ from clew.workflow.flow import Verdict, arriving, look_at
 from clew.workflow.kinds import run_node
 from clew.workflow.plan import Plan, edges_into, edges_out_of
 from clew.workflow.project import AnyNode, BranchNode, Edge, OutputNode, Project, TriggerNode
-from clew.workflow.resume import NOT_JSON, is_json
 from clew.workflow.schedule import Schedule
 from clew.workflow.services import Executing, Services
+from clew.workflow.wholeness import NOT_JSON, is_json
 
 EDGE_FALSE: Final = "edge_condition_false"
 """The original's own word for it."""
@@ -255,7 +255,8 @@ class Execution:
                         raise
                     raise _failure(node, error) from error
                 wanted_s = getattr(error, "retry_after_s", None) or 0.0
-                await asyncio.sleep(min(max(delay_s, wanted_s), retry.max_delay_s))
+                if self.services.waits():
+                    await asyncio.sleep(min(max(delay_s, wanted_s), retry.max_delay_s))
                 delay_s = min(delay_s * retry.factor, retry.max_delay_s)
             else:
                 self._done(node, outputs)

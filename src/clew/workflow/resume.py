@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from graphlib import TopologicalSorter
-from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
-from clew.errors import ClewError, UsageError
-from clew.journal.blobs import read_blob
-from clew.model.records import NodeExecution
+from clew.errors import UsageError
 from clew.model.trace import ExecutionTrace
 from clew.record.redact import REDACTED
 from clew.store.store import Store
@@ -20,10 +14,9 @@ from clew.workflow.definition import Definitions
 from clew.workflow.plan import edges_into
 from clew.workflow.project import InputNode, Project
 from clew.workflow.services import Kept, Round
+from clew.workflow.wholeness import OBJECTS, Payload, Payloads, holds
 
 _LATEST: Final = re.compile(r"^latest(?:~(\d+))?$")
-NOT_JSON: Final = "objects"
-"""The attribute of a node whose outputs are more than JSON, and so are not whole in the log."""
 
 
 def run_to_resume(store: Store, project: Project, reference: str, *, dry_run: bool) -> str:
@@ -72,10 +65,15 @@ def outputs_as_input(store: Store, reference: str) -> dict[str, Any]:
     Raises: NoSuchRunError, AmbiguousRunError; UsageError: the log does not have them whole.
     """
     run_id = store.resolve(reference.removeprefix("run:"))
-    found = whole(store.trace(run_id).outputs, home=store.home)
+    payloads = Payloads(store.trace(run_id), home=store.home)
+    found, lack = payloads.outputs()
+    if lack is None and payloads.with_objects():
+        lack = OBJECTS
+    if lack is not None:
+        raise UsageError(f"--input-from: the outputs of run {run_id[:16]} are not whole in the log ({lack})")
     if not isinstance(found, dict):
         why = "has no outputs" if found is None else "gave no JSON object"
-        raise UsageError(f"--input-from: run {run_id[:16]} {why} whole in the log")
+        raise UsageError(f"--input-from: run {run_id[:16]} {why} in the log")
     return without_nodes(found)
 
 
@@ -84,19 +82,6 @@ def without_nodes(outputs: dict[str, Any]) -> dict[str, Any]:
     if outputs and all(isinstance(value, dict) for value in outputs.values()):
         return {name: value for values in outputs.values() for name, value in values.items()}
     return outputs
-
-
-def whole(value: Any, *, home: Path) -> Any:
-    """Return a payload with what is stored beside the log put back; None where it was cut."""
-    if isinstance(value, Mapping):
-        if "$cut" in value:
-            return None
-        if "$blob" in value:
-            try:
-                return msgspec.json.decode(read_blob(home, str(value["$blob"])))
-            except (ClewError, msgspec.DecodeError):
-                return None
-    return value
 
 
 class EarlierRuns:
@@ -116,8 +101,29 @@ class EarlierRuns:
 
     def inputs(self, run_id: str) -> dict[str, Any] | None:
         """Return what a run was given; None where the log does not have it whole."""
-        found = self.whole(self.trace(run_id).inputs)
-        return found if isinstance(found, dict) else None
+        found, lack = self.payloads(run_id).inputs()
+        return found if lack is None and isinstance(found, dict) else None
+
+    def inputs_given(self, run_id: str, given: dict[str, Any], *, again: str) -> dict[str, Any]:
+        """Return what a run was given, with what is given anew.
+
+        Args:
+            run_id: the run.
+            given: fields of the input that are given anew.
+            again: how a person gives them, for what is said where they are needed.
+
+        Raises: UsageError: the log does not have the rest whole.
+        """
+        found, lack = self.payloads(run_id).inputs()
+        then = found if isinstance(found, dict) else {}
+        kept = {name: value for name, value in then.items() if name not in given}
+        lacking = [name for name, value in kept.items() if holds([name, value], REDACTED)]
+        if lack is not None and (lacking or not given):
+            which = f" ({', '.join(lacking)})" if lacking else ""
+            raise UsageError(
+                f"the input of run {run_id[:16]}{which} is not whole in the log: {lack}; give it again with {again}"
+            )
+        return {**kept, **given}
 
     def kept(self, run_id: str, project: Project, *, inputs: dict[str, Any] | None = None) -> Kept:
         """Return what can be kept of a run, and what runs again and why.
@@ -134,7 +140,10 @@ class EarlierRuns:
         kept: dict[str, dict[str, Any]] = {}
         changed: dict[str, str] = {}
         again: set[str] = set()
-        same_inputs = inputs is None or inputs == self.inputs(run_id)
+        given, lack = self.payloads(run_id).inputs()
+        other_inputs = None if inputs is None or inputs == given else "the inputs have changed"
+        if inputs is not None and lack is not None:
+            other_inputs = f"its inputs of then are not whole in the log ({lack})"
         for name in _in_order(project):
             node = project.nodes[name]
             before = [edge.source for edge in into[name] if edge.source in again]
@@ -147,10 +156,10 @@ class EarlierRuns:
                 reason = f"{before[0]} runs again"
             elif then[name] != now:
                 reason = "its definition has changed"
-            elif isinstance(node, InputNode) and not same_inputs:
-                reason = "the inputs have changed"
+            elif isinstance(node, InputNode) and other_inputs is not None:
+                reason = other_inputs
             elif name in done:
-                outputs, reason = self._outputs(done[name])
+                outputs, reason = _outputs(self.payloads(run_id).outputs_of(done[name]))
                 if reason is None:
                     kept[name] = outputs
             if reason is not None:
@@ -181,47 +190,18 @@ class EarlierRuns:
                 found[node.node_id] = {**node.end_extra, **(node.skip or {})}.get("definition")
         return found
 
-    def _outputs(self, node: NodeExecution) -> tuple[dict[str, Any], str | None]:
-        """Return what a node gave, or why that is not in the log."""
-        if node.attributes.get(NOT_JSON):
-            return {}, "its outputs are Python objects, which the log does not hold"
-        found = self.whole(node.outputs)
-        if not isinstance(found, dict):
-            return {}, "its outputs are not in the log"
-        if _holds(found, REDACTED):
-            return {}, "secrets were removed from its outputs"
-        return found, None
-
-    def whole(self, value: Any) -> Any:
-        """Return a payload with what is stored beside the log put back; None where it was cut."""
-        return whole(value, home=self._store.home)
+    def payloads(self, run_id: str) -> Payloads:
+        """Return what reads the payloads of a run. Raises: NoSuchRunError."""
+        return Payloads(self.trace(run_id), home=self._store.home)
 
 
-def is_json(value: Any) -> bool:
-    """Whether a value is the same after it was written as JSON and read again."""
-    match value:
-        case None | bool() | str():
-            return True
-        case int():
-            return type(value) is int
-        case float():
-            return type(value) is float and value - value == 0
-        case list():
-            return all(map(is_json, value))
-        case dict():
-            return all(type(name) is str and is_json(item) for name, item in value.items())
-    return False
-
-
-def _holds(value: Any, text: str) -> bool:
-    match value:
-        case str():
-            return text in value
-        case list():
-            return any(_holds(item, text) for item in value)
-        case dict():
-            return any(_holds(name, text) or _holds(item, text) for name, item in value.items())
-    return False
+def _outputs(found: Payload) -> tuple[dict[str, Any], str | None]:
+    """Return what a node gave, or why that cannot be kept."""
+    if found.lack is not None:
+        return {}, f"its outputs are not whole in the log ({found.lack})"
+    if not isinstance(found.value, dict):
+        return {}, "its outputs are not in the log"
+    return found.value, None
 
 
 def _in_order(project: Project) -> list[str]:

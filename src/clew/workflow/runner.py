@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from clew.errors import UsageError
+from clew.errors import NoSuchRunError, UsageError
 from clew.record.recorder import Recorder
 from clew.record.run import NoopRun, Run
 from clew.store.store import Store
@@ -20,8 +20,9 @@ from clew.workflow.manifest import load_project
 from clew.workflow.plan import Plan, after, cut, from_entrypoint, known_node
 from clew.workflow.project import InputNode, Project, ToolNode
 from clew.workflow.publishing import publish
-from clew.workflow.replay import Replay
+from clew.workflow.replay import COMPLETED, UNENDED, Replay
 from clew.workflow.resume import EarlierRuns
+from clew.workflow.sameness import compared
 from clew.workflow.services import Services
 from clew.workflow.shape import complaint, with_defaults
 from clew.workflow.signals import Signals
@@ -41,6 +42,8 @@ class RunOptions:
     """Id of the run to go on with."""
     replay: str | None = None
     """Id of the run whose answers are used."""
+    workflows: Mapping[Path, Project] = field(default_factory=dict)
+    """Workflows of branches that are not what their files say, by the file."""
     offline: bool = False
     """Of a replay: what was not recorded is an error."""
     dry_run: bool = False
@@ -77,7 +80,7 @@ class ProjectRun:
         self._project = project
         self._options = options
         self._surroundings = surroundings
-        self._loaded: dict[Path, Project] = {project.place.path: project}
+        self._loaded: dict[Path, Project] = {**options.workflows, project.place.path: project}
         self._toolboxes: dict[Path, Toolbox] = {}
         self._definitions = Definitions(self._load)
         self._store = Store(surroundings.home)
@@ -92,11 +95,11 @@ class ProjectRun:
             self._signals.wanted(text)
         self.run: Run | NoopRun = self._new_run()
 
-    @property
-    def old_outputs(self) -> Any:
-        """What the run that is replayed gave; None where the log does not have it whole."""
+    def compared(self, outputs: dict[str, Any]) -> str:
+        """Say in a sentence whether the run that is replayed gave the same outputs."""
         replayed = self._options.replay
-        return None if replayed is None else self._earlier.whole(self._earlier.trace(replayed).outputs)
+        assert replayed is not None
+        return compared(self._earlier.payloads(replayed), outputs)
 
     def execute(self) -> dict[str, Any]:
         """Run to the end and return the outputs.
@@ -127,13 +130,17 @@ class ProjectRun:
             await self._signals.wait(options.wait_for, timeout_s=options.wait_timeout_s)
         live = surroundings.models(self._project)
         models: ChatModel = live
+        spawn = surroundings.spawn
         around_tool = around_toolbox = None
         if options.replay is not None:
             models = self.replay = self._make_replay(options.replay, None if options.offline else live)
             around_tool, around_toolbox = self.replay.around_tool, self.replay.around_toolbox
+            spawn = None if spawn is None else self.replay.around_start(spawn)
         elif options.resume is not None:
-            paid = self._make_replay(options.resume, live, only_interrupted=True)
+            paid = self._make_replay(options.resume, live, interrupted=True)
             models, around_tool = paid, paid.around_tool
+            for sentence in paid.asked_again():
+                surroundings.told(sentence)
         services = Services(
             models=models,
             definitions=self._definitions,
@@ -144,8 +151,9 @@ class ProjectRun:
             around_tool=around_tool,
             around_toolbox=around_toolbox,
             signals=self._signals,
-            spawn=surroundings.spawn,
+            spawn=spawn,
             dry_run=options.dry_run,
+            waits=self._waits,
             on_text=self.on_text,
         )
         execution = Execution(
@@ -165,10 +173,12 @@ class ProjectRun:
     def _inputs(self) -> dict[str, Any]:
         options = self._options
         inputs = options.inputs
-        for earlier in (options.resume, options.replay):
-            if earlier is not None:
-                inputs = {**(self._earlier.inputs(earlier) or {}), **inputs}
         self._refuse_unknown(options.inputs)
+        if options.resume is not None:
+            inputs = self._earlier.inputs_given(options.resume, inputs, again="-i JSON")
+        elif options.replay is not None:
+            again = "--set input.NAME=VALUE"
+            inputs = self._earlier.inputs_given(options.replay, inputs, again=again)
         for node in self._project.nodes.values():
             if isinstance(node, InputNode) and node.schema and not self._project.trident:
                 wrong = complaint(with_defaults(inputs, node.schema), node.schema)
@@ -210,8 +220,27 @@ class ProjectRun:
             told(f"{name} runs again: {reason}")
         return Plan(nodes, outputs)
 
-    def _make_replay(self, run_id: str, live: ChatModel | None, *, only_interrupted: bool = False) -> Replay:
-        replay = Replay(whole=self._earlier.whole, live=live)
+    def _make_replay(self, run_id: str, live: ChatModel | None, *, interrupted: bool = False) -> Replay:
+        """Return what answers from a run and the runs in it.
+
+        Args:
+            run_id: the run.
+            live: answers what was not recorded.
+            interrupted: for a run that goes on. What an interrupted node was answered is paid for already; what a
+                failed one was answered may be why it failed.
+        """
+        replay = Replay(run_id, live=live)
+        self._learn(replay, run_id, statuses=UNENDED if interrupted else None)
+        before = None if interrupted else self._earlier.trace(run_id).attributes.get("resumed")
+        while isinstance(before, str):  # what it kept of an earlier run was answered there
+            try:
+                self._learn(replay, before, statuses=COMPLETED)
+                before = self._earlier.trace(before).attributes.get("resumed")
+            except NoSuchRunError:
+                break
+        return replay
+
+    def _learn(self, replay: Replay, run_id: str, *, statuses: frozenset[str] | None) -> None:
         waiting = [run_id]
         children: dict[str, list[str]] = {}
         for row in reversed(self._store.runs()):
@@ -219,9 +248,12 @@ class ProjectRun:
                 children.setdefault(row.parent_run_id, []).append(row.run_id)
         while waiting:
             each = waiting.pop(0)
-            replay.learn(self._earlier.trace(each), only_interrupted=only_interrupted)
+            replay.learn(self._earlier.trace(each), self._earlier.payloads(each), statuses=statuses)
             waiting += children.get(each, [])
-        return replay
+
+    def _waits(self) -> bool:
+        """Nothing in a replay gets better by waiting, as long as it has not left the old run."""
+        return self.replay is None or self.replay.first_difference is not None
 
     def _new_run(self) -> Run | NoopRun:
         options, project, recorder = self._options, self._project, self._surroundings.recorder

@@ -77,6 +77,8 @@ class Services:
     spawn: Callable[[Path, dict[str, Any], bool], int] | None = None
     """Starts a workflow on its own, which emits signals where the last argument says so; returns its process's id."""
     dry_run: bool = False
+    waits: Callable[[], bool] = lambda: True
+    """Whether to wait before a node is tried again: a replay need not, as long as every answer comes from the log."""
     on_text: Callable[[str, str], None] | None = None
     """Told of each piece of text that a model sends: node, text."""
 
