@@ -126,6 +126,22 @@ def test_what_follows_from_a_mistake_in_a_prompt_is_not_told(tmp_path: Path, sor
     assert changed(tmp_path, model, sort=sort) == [f"prompts/sort.prompt:{said}"]
 
 
+def test_links_out_of_the_project_hide_nothing_else(tmp_path: Path) -> None:
+    write(tmp_path, {"away/secret": "A=1", "p/prompts/sort.prompt": SORT})
+    (tmp_path / "p/.env").symlink_to(tmp_path / "away/secret")
+    (tmp_path / "p/prompts/leak.prompt").symlink_to(tmp_path / "away/secret")
+    said = changed(
+        tmp_path / "p",
+        ("name: x", "name: x\nenv: {A: {required: true}}"),
+        ("{from: log, to: output}", "{from: log, to: output}\norchestration: {alias: ../x}"),
+    )
+    assert said == [
+        "clew.yaml:18: the alias '../x' is no plain name",
+        ".env:1: the file '.env' is a link that leaves the project's folder",
+        "prompts/leak.prompt:1: the prompt 'prompts/leak.prompt' is a link that leaves the project's folder",
+    ]
+
+
 def test_a_field_whose_entry_has_a_mistake_need_not_arrive(tmp_path: Path) -> None:
     sort = SORT.replace("{message: string}", "{message: string, n: {type: integer, requird: false}}")
     assert changed(tmp_path, sort=sort) == [

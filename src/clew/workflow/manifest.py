@@ -119,7 +119,9 @@ class _Reader:
             table.wrong(
                 table.place_of("name"), f"the name {name[:60]!r} has characters that no file's name may have"
             )
+        before = len(self._found)
         env = read_env(self._root / ".env", environ=self._environ, found=self._found)
+        self._doubt_since(before, Doubt("section", ".env"))
         self._check_env(table, env)
         before = len(self._found)
         defaults = _defaults(table)
@@ -157,7 +159,8 @@ class _Reader:
         for name, value in table.entries("env"):
             declared = Table(value, what=f"the variable {name!r}", found=self._found, strict=table.strict)
             declared.ignore("description", "default")
-            if declared.flag("required") and name not in env and name not in self._environ:
+            is_set = name in env or name in self._environ or Doubt("section", ".env") in self._doubts
+            if declared.flag("required") and not is_set:
                 message = f"the variable {name} is not set; set it, or write it into .env"
                 table.wrong(value.place, message, is_error=False)
             declared.finish()
