@@ -198,7 +198,7 @@ def test_what_to_try_can_be_typed_where_no_path_leads_to_the_command(tmp_path: P
     path = f"{tmp_path / at}{os.pathsep}/usr/bin{os.pathsep}/bin"
     settings = environment(tmp_path / ".clew", PATH=path)
     folder = CLEW.parents[2]
-    arguments = [sys.executable, EXAMPLE, "--iterations", "1", "--batch-size", "2", "--workers", "1"]
+    arguments = [sys.executable, str(EXAMPLE), "--iterations", "1", "--batch-size", "2", "--workers", "1"]
     done = subprocess.run(arguments, check=True, capture_output=True, text=True, env=settings, cwd=folder)
     show = done.stdout.splitlines()[-3]
     assert show == f"{CLEW.relative_to(folder)} show latest"
