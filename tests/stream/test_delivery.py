@@ -180,8 +180,8 @@ def test_a_sink_that_raises_on_closing_is_counted() -> None:
 
 def test_polls_begin_at_even_intervals() -> None:
     pace = Pace(0.02)
-    assert pace.after(Round(50, 50, failed=False), elapsed_s=0.005) == pytest.approx(0.015)
-    assert pace.after(Round(50, 50, failed=False), elapsed_s=0.0) == pytest.approx(0.02)
+    assert pace.after(Round(100, 100, failed=False), elapsed_s=0.005) == pytest.approx(0.015)
+    assert pace.after(Round(100, 100, failed=False), elapsed_s=0.0) == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize(
