@@ -312,3 +312,25 @@ def test_forked_outputs_are_not_compared_with_what_the_log_does_not_hold(tmp_pat
     done = replay("latest", "--fork", "u")
     assert done.returncode == 0, done.stderr
     assert "not output: Python objects, which the log does not hold" in done.stderr
+
+
+def test_what_the_setting_capture_shortened_is_not_handed_on(tmp_path: Path) -> None:
+    place = written(
+        tmp_path,
+        TOOL.replace("input: {type: input}", "input: {type: input, schema: {q: {type: string}}}"),
+        tools=(
+            "def make(q):\n    return {'text': 500 * 'x'}\n\ndef use(text):\n    note(len(text))\n"
+            f"    return 1 // (len(open({str(tmp_path / 'log')!r}).readlines()) - 1)\n"
+        ),
+    )
+    settings = {"CLEW_CAPTURE": "summary"}
+    assert run(place, "-i", json.dumps({"q": "short"}), **settings).returncode == 1
+    done = run(place, "--resume", "latest", "-o", "json", **settings)
+    assert outputs(done) == {"output": {"output": 1}}
+    assert "kept of" in done.stderr
+    assert "input, s" in done.stderr
+    assert logged(tmp_path) == [500, 500]
+    assert outputs(run(place, "-i", json.dumps({"q": 300 * "y"}), "-o", "json", **settings))
+    refused = replay("latest")
+    assert refused.returncode == 2
+    assert "is not whole in the log: shortened by capture = summary" in refused.stderr

@@ -199,7 +199,7 @@ class Replay:
             return
         failed = node.error is not None or node.status == "failed"
         error = Payload(None if node.error is None else node.error.message)
-        given = payloads.read(node.inputs, node=node)
+        given = payloads.inputs_of(node)
         output = Payload(None) if failed else payloads.outputs_of(node)
         self._remember(node.node_id, node.node_id, given=given, output=output, error=error)
 

@@ -27,6 +27,7 @@ from clew.workflow.services import Services
 from clew.workflow.shape import complaint, with_defaults
 from clew.workflow.signals import Signals
 from clew.workflow.tools.toolbox import Toolbox, open_toolbox
+from clew.workflow.wholeness import CAPTURE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,6 +266,7 @@ class ProjectRun:
             "resumed": options.resume,
             "replay_of": options.replay,
             "dry_run": options.dry_run or None,
+            CAPTURE: None if recorder.values.capture == "full" else recorder.values.capture,
             **options.attributes,
         }
         start = {

@@ -20,6 +20,10 @@ NOT_JSON: Final = "objects"
 """The attribute of a node whose outputs are more than JSON, and so are not whole in the log."""
 SECRETS: Final = "secrets were removed"
 OBJECTS: Final = "Python objects, which the log does not hold"
+CAPTURE: Final = "capture"
+"""The attribute of a run of which inputs and outputs are not kept whole: the setting of that name."""
+_SHORTENED: Final = ("…", "nested deeper than", " bytes>")
+"""What stands in the place of what `capture = "summary"` leaves out."""
 _ENDED: Final = frozenset({"completed", "failed", "skipped"})
 
 
@@ -40,17 +44,21 @@ class Payloads:
 
     def inputs(self) -> Payload:
         """What the run was given."""
-        return self.read(self._trace.inputs)
+        return self._kept(self._trace.inputs)
 
     def outputs(self) -> Payload:
         """What the run gave, Python objects not looked for: see `with_objects`."""
-        return self.read(self._trace.outputs)
+        return self._kept(self._trace.outputs)
 
     def outputs_of(self, node: NodeExecution) -> Payload:
         """What a node gave."""
         if node.attributes.get(NOT_JSON):
             return Payload(None, OBJECTS)
-        return self.read(node.outputs, node=node)
+        return self._told(node, "output_produced", "outputs", node.outputs)
+
+    def inputs_of(self, node: NodeExecution) -> Payload:
+        """What a node was given."""
+        return self._told(node, "input_received", "inputs", node.inputs)
 
     def read(self, value: Any, *, node: NodeExecution | None = None) -> Payload:
         """Return a payload of the run, or of a node of it."""
@@ -66,6 +74,20 @@ class Payloads:
         if not ends and done:
             ends = [max(done, key=_end)]
         return [node.node_id for node in ends if node.attributes.get(NOT_JSON)]
+
+    def _told(self, node: NodeExecution, name: str, field: str, kept: Any) -> Payload:
+        """Return a payload as an event of the node tells it, which is whole whatever the setting `capture` is."""
+        for event in reversed(node.events):
+            if event.event == name:
+                return self.read(event.values().get(field), node=node)
+        return self._kept(kept, node=node)
+
+    def _kept(self, value: Any, *, node: NodeExecution | None = None) -> Payload:
+        """Return a payload that is only kept as the setting `capture` says."""
+        capture = self._trace.attributes.get(CAPTURE)
+        if capture is not None and any(holds(value, mark) for mark in _SHORTENED):
+            return Payload(None, f"shortened by capture = {capture}")
+        return self.read(value, node=node)
 
     def _may_lack_secrets(self, node: NodeExecution | None) -> bool:
         """Whether `[redacted]` stands for a secret. Else it is a text that somebody wrote.
