@@ -139,7 +139,7 @@ def test_every_kind_of_node_has_its_settings(tmp_path: Path) -> None:
             )
         case _:
             pytest.fail(str(nodes))
-    assert nodes["first"].retry.attempts == 2
+    assert nodes["first"].retry == Retry(attempts=2)
     assert nodes["first"].definition["retry"] == 2
     assert nodes["first"].place.line == 19
 

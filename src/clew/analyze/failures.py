@@ -54,8 +54,8 @@ def find_failures(trace: ExecutionTrace, tree: Tree) -> list[Failure]:
     """Return the causes of failure: those that ended the run first, then innermost first, then earliest.
 
     An execution that failed with the type and message of one of its children only passed the error on, and one that
-    was cancelled because another failed is no cause. Causes of
-    the same node, type and message are one entry. O(n) where something failed.
+    was cancelled because another failed is no cause. Causes of the same node, type and message are one entry.
+    O(n) where something failed.
     """
     failed = {
         position: node.error

@@ -78,6 +78,8 @@ def replay(
             outputs = prepared.execute()
         except Exception as error:
             failure = error
+    for sentence in prepared.warnings:
+        note(sentence)
     _tell(old, prepared, outputs, fork=fork, failed=failure is not None)
     if failure is not None:
         leave(failure, run_id=run_id, form=form)

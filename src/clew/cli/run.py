@@ -146,7 +146,7 @@ def _run_project(
     if settings.origin("capture") == "default":  # to go on with a run, its payloads are needed whole
         settings = msgspec.structs.replace(settings, capture="full")
     form = own["output"]
-    options = _stream_options(settings, stdout_is_free=form is None)
+    options = _stream_options(_with_result_on_stdout(settings, form))
     event_filter_of(options)
     _tell_before(settings, flags)
     session.configure(settings)
@@ -170,6 +170,8 @@ def _run_project(
     if isinstance(failure, KeyboardInterrupt):
         note(f"interrupted; {f'go on with: {again}' if again else 'nothing of it was recorded'}")
         raise ProgramInterrupted from None
+    for sentence in prepared.warnings:
+        note(sentence)
     if own["artifacts"] is not None:
         write_artifacts(run_id, own["artifacts"])
     if isinstance(failure, Exception):
@@ -222,11 +224,22 @@ def _tell_before(settings: Settings, flags: dict[str, Any]) -> None:
     note(f"{', '.join(given)} {'has' if len(given) == 1 else 'have'} no effect: {why}")
 
 
-def _stream_options(settings: Settings, *, stdout_is_free: bool = False) -> StreamOptions:
+def _with_result_on_stdout(settings: Settings, form: str | None) -> Settings:
+    """Standard output carries the result of a project or, where that is asked for, the stream; never both."""
+    if form is None or not settings.telemetry_stdout:
+        return settings
+    if settings.origin("telemetry_stdout").startswith("flag"):
+        raise UsageError(
+            "-o and --telemetry-stdout contradict each other: standard output carries the result or the stream"
+        )
+    return msgspec.structs.replace(settings, telemetry_stdout=False)
+
+
+def _stream_options(settings: Settings) -> StreamOptions:
     """Standard output is the program's own, or carries the result: the stream goes there only when told to."""
     to: tuple[str, ...] = ("stdout",) if settings.telemetry_stdout else ()
     if not to and settings.telemetry_file is None:
-        to = ("stdout",) if stdout_is_free else ("stderr",)
+        to = ("stderr",)
     return StreamOptions(
         enabled=settings.telemetry and settings.enabled,
         format=settings.telemetry_format,

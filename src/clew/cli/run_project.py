@@ -6,8 +6,6 @@ import dataclasses
 import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
@@ -16,6 +14,7 @@ import click
 import msgspec
 
 from clew.cli.output import note
+from clew.cli.spawn import spawn
 from clew.errors import NodeError, ProviderError, SignalTimeoutError, UsageError
 from clew.session import session
 
@@ -132,7 +131,7 @@ def run_of(project: Project, options: RunOptions, *, dry_run: bool = False) -> P
         home=session.home,
         environ=os.environ,
         models=_models(dry_run=dry_run),
-        spawn=_spawn,
+        spawn=spawn,
         told=note,
     )
     return ProjectRun(project, options, surroundings)
@@ -206,16 +205,6 @@ def read_json(path: Path, *, option: str) -> object:
         raise UsageError(f"{option}: {path} cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{option}: {path} is not JSON: {error}") from None
-
-
-def _spawn(path: Path, inputs: dict[str, Any], emit_signal: bool) -> int:  # noqa: FBT001 - see Services.spawn
-    """Start a workflow that goes on by itself; its run is a child of this one."""
-    given = msgspec.json.encode(inputs, enc_hook=str).decode()
-    command = [sys.executable, "-m", "clew.cli.main", "run", str(path), "-i", given]
-    if emit_signal:
-        command.append("--emit-signal")
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True).pid
 
 
 def write_artifacts(run_id: str | None, folder: Path) -> None:

@@ -311,6 +311,6 @@ def told(output: Any) -> str:
 def _cut(text: str) -> str:
     data = text.encode(errors="replace")
     if len(data) <= MOST_RESULT_BYTES:
-        return text
+        return data.decode()  # without what no request can hold
     kept = data[:MOST_RESULT_BYTES].decode(errors="ignore")
     return f"{kept}\n[cut here: these are the first {MOST_RESULT_BYTES} of {len(data)} bytes]"

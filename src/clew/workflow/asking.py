@@ -35,6 +35,28 @@ def request_hash(request: ChatRequest) -> str:
     return digest(_canonical.encode(request))
 
 
+def _hash_of(request: ChatRequest, *, node_id: str) -> str:
+    try:
+        return request_hash(request)
+    except UnicodeError:
+        raise WorkflowError(
+            f"what {node_id} would ask {request.model} has half a character in it (a lone surrogate), "
+            "which cannot be sent"
+        ) from None
+
+
+def _check_answer(request: ChatRequest, answer: ChatAnswer) -> None:
+    """Refuse an answer that neither the log nor the next step could take."""
+    try:
+        _canonical.encode(answer)
+    except UnicodeError:
+        raise ProviderError(
+            f"{request.model} answered with half a character (a lone surrogate), which no JSON can hold",
+            kind="bad_answer",
+            may_retry=True,
+        ) from None
+
+
 def told_hash(output: Any) -> str:
     """Return the hash of what a model is told of a tool's result."""
     from clew.workflow.agent_loop import told  # as below
@@ -54,7 +76,7 @@ class Asking:
     async def answer(
         self, request: ChatRequest, *, place: CallPlace, on_text: Callable[[str], None] | None = None
     ) -> ChatAnswer:
-        """Ask the model. Raises: ProviderError, ReplayError."""
+        """Ask the model. Raises: ProviderError, ReplayError; WorkflowError: the request cannot be sent."""
         services = self._execution.services
         listen = services.on_text
         if listen is not None and on_text is None:
@@ -63,17 +85,26 @@ class Asking:
             def on_text(text: str) -> None:
                 listen(node_id, text)
 
-        answer = await services.models.answer(request, place=place, on_text=on_text)
-        self._note(request, answer, place=place)
+        hashed = _hash_of(request, node_id=place.node_id)
+        asked = self._execution.asked
+        asked[place.node_id] = request.model
+        try:
+            answer = await services.models.answer(request, place=place, on_text=on_text)
+        except Exception:
+            del asked[place.node_id]
+            raise
+        del asked[place.node_id]  # not where it is cancelled: whoever did that asks what it was waiting for
+        _check_answer(request, answer)
+        self._note(request, answer, place=place, hashed=hashed)
         return answer
 
     async def close(self) -> None:
         """Do nothing: the model is everybody's."""
 
-    def _note(self, request: ChatRequest, answer: ChatAnswer, *, place: CallPlace) -> None:
+    def _note(self, request: ChatRequest, answer: ChatAnswer, *, place: CallPlace, hashed: str) -> None:
         event(
             ANSWERED,
-            request_hash=request_hash(request),
+            request_hash=hashed,
             turn=place.turn,
             request=msgspec.to_builtins(request),
             answer=msgspec.to_builtins(answer),

@@ -30,11 +30,11 @@ _NO_DEFAULTS: Final = Retry()
 _TRIDENT_ONLY: Final = ("permission_mode", "execution_mode", "cwd")
 
 
-def read_retry(table: Table) -> Retry:
-    """Read how often something is tried again: a number of attempts, or a mapping."""
+def read_retry(table: Table) -> Retry | None:
+    """Read how often something is tried again: a number of attempts, or a mapping; None where nothing is said."""
     value = table.value("retry")
     if value is None:
-        return _NO_DEFAULTS
+        return None
     if not isinstance(value.data, dict):
         return Retry(attempts=table.whole("retry") or 1)
     retry = Table(value, what="retry", found=table.found, strict=table.strict)

@@ -6,20 +6,13 @@ import asyncio
 from pathlib import Path
 from typing import Any, Final
 
-from clew.errors import (
-    BudgetError,
-    ExpressionError,
-    NodeError,
-    ProviderError,
-    ReplayError,
-    ToolError,
-    UsageError,
-    WorkflowError,
-)
+from clew.errors import NodeError, ProviderError, ToolError, WorkflowError
+from clew.model.records import CANCELLED_BY
 from clew.record.hot import event
 from clew.record.span import Span, open_span
 from clew.record.states import States
 from clew.record.unusual import stack_of
+from clew.workflow.attempts import may_retry, retry_of, timeout_of
 from clew.workflow.expression import Expression, parse
 from clew.workflow.flow import Verdict, arriving, look_at
 from clew.workflow.kinds import run_node
@@ -34,8 +27,6 @@ EDGE_FALSE: Final = "edge_condition_false"
 _NOTED_WAIT_NS: Final = 1_000_000
 """A node that found a place sooner did not wait."""
 _OURS: Final = Path(__file__).parent
-_FINAL: Final = (BudgetError, ExpressionError, NodeError, ReplayError, UsageError)
-"""What would only happen again."""
 OWN_FALSE: Final = "condition_false"
 NOTHING_BEFORE: Final = "every node before it was skipped"
 
@@ -76,6 +67,8 @@ class Execution:
         self.cost_usd: float | None = 0.0
         """None as soon as a price is unknown."""
         self.iteration = iteration
+        self.asked: dict[str, str] = {}
+        """Of each node that waits for a model, or was cancelled while it did: which model."""
         self._plan = plan
         self._into = {
             name: [edge for edge in edges if edge.source in plan.nodes]
@@ -241,7 +234,7 @@ class Execution:
         return self.services.definitions.of(self.project, node, incoming=self._into[node.id])
 
     async def _attempts(self, node: AnyNode, live: list[Edge]) -> None:
-        retry = node.retry
+        retry = retry_of(node, self.project.defaults)
         delay_s = retry.delay_s
         waited_ns = self._schedule.waited_ns(node.id)
         if waited_ns >= _NOTED_WAIT_NS:
@@ -250,7 +243,7 @@ class Execution:
             try:
                 outputs = await self._attempt(node, live, attempt=attempt)
             except Exception as error:
-                if attempt == retry.attempts or not _may_retry(error):
+                if attempt == retry.attempts or not may_retry(node, error):
                     if isinstance(error, NodeError):
                         raise
                     raise _failure(node, error) from error
@@ -273,17 +266,20 @@ class Execution:
             "inputs": inputs,
             "definition": self._definition(node),
         }
-        failure: Exception | None = None
+        failure: BaseException | None = None
         with open_span((node.id, _kind(node)), {}, start=start) as span:
             try:
                 outputs = await self._outputs(node, inputs, wrong)
             except Exception as error:
                 failure = error
                 self._note_failure(span, error, node, attempt=attempt)
+            except asyncio.CancelledError as error:
+                failure = error
+                self._note_cancelled(span, error)
             else:
                 event("output_produced", outputs=outputs)
                 span.output(outputs)
-                if isinstance(span, Span) and not is_json(outputs):
+                if isinstance(span, Span) and not _is_json(outputs):
                     span.set(**{NOT_JSON: True})
                 return outputs
         raise failure
@@ -297,21 +293,39 @@ class Execution:
         return await self._in_time(node, inputs)
 
     async def _in_time(self, node: AnyNode, inputs: dict[str, Any]) -> dict[str, Any]:
-        limit = asyncio.timeout(node.timeout_s)
+        timeout_s = timeout_of(node, self.project.defaults)
+        limit = asyncio.timeout(timeout_s)
         try:
             async with limit:
                 return await run_node(self, node, inputs)
         except TimeoutError:
             if not limit.expired():
                 raise  # the node's own
-            raise WorkflowError(f"node {node.id} took longer than {node.timeout_s:g} s") from None
+            late = f"node {node.id} took longer than {timeout_s:g} s"
+            model = self.asked.get(node.id)
+            if model is None:
+                raise WorkflowError(late) from None
+            raise ProviderError(
+                f"{model} did not answer in time: {late}", kind="timeout", may_retry=True
+            ) from None
+        finally:
+            self.asked.pop(node.id, None)
 
     def _note_failure(self, span: Any, error: Exception, node: AnyNode, *, attempt: int) -> None:
         if isinstance(span, Span):
-            span.fail(error, retried=attempt < node.retry.attempts and _may_retry(error))
+            attempts = retry_of(node, self.project.defaults).attempts
+            span.fail(error, retried=attempt < attempts and may_retry(node, error))
             where = _stack_of_the_users(error)
             if where is not None:
                 span.note_stack(where)
+
+    def _note_cancelled(self, span: Any, error: asyncio.CancelledError) -> None:
+        """Say in a node's record which other one's failure ended it, where it was not the whole run that was ended."""
+        cause = self._schedule.cancelled_by
+        if isinstance(span, Span):
+            span.fail(error if cause is None else str(cause), error_type="CancelledError")
+            if cause is not None:
+                span.set(**{CANCELLED_BY: cause.node_id})
 
 
 def _stack_of_the_users(error: Exception) -> str | None:
@@ -338,11 +352,13 @@ def _kind(node: AnyNode) -> str:
     return str(type(node).__struct_config__.tag)
 
 
-def _may_retry(error: Exception) -> bool:
-    if isinstance(error, ProviderError):
-        return error.may_retry
-    return not isinstance(error, _FINAL)
-
-
 def _failure(node: AnyNode, error: Exception) -> NodeError:
-    return NodeError(f"node {node.id} ({_kind(node)}) failed: {error}", node_id=node.id)
+    said = str(error).encode("utf-8", "backslashreplace").decode()  # it goes into JSON and onto terminals
+    return NodeError(f"node {node.id} ({_kind(node)}) failed: {said}", node_id=node.id)
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        return is_json(value)
+    except RecursionError:
+        return False

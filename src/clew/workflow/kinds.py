@@ -6,6 +6,7 @@ from typing import Any
 
 from clew.errors import ToolError
 from clew.workflow.asking import ask_agent, ask_once
+from clew.workflow.json_text import why_unusable
 from clew.workflow.nesting import run_branch, run_trigger
 from clew.workflow.project import (
     AgentNode,
@@ -53,4 +54,7 @@ def _inputs(execution: Executing, node: InputNode) -> dict[str, Any]:
 
 async def _tool(execution: Executing, node: ToolNode, inputs: dict[str, Any]) -> dict[str, Any]:
     found = await execution.services.call_tool(node.id, inputs, toolbox=execution.toolbox)
+    wrong = why_unusable(found)
+    if wrong is not None:
+        raise ToolError(f"tool {node.id}: its result {wrong}")
     return found if isinstance(found, dict) else {"output": found}

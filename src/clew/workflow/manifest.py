@@ -292,7 +292,7 @@ def _defaults(table: Table) -> Defaults:
         temperature=inner.number("temperature"),
         max_tokens=inner.whole("max_tokens"),
         timeout_s=inner.number("timeout_s", above=True),
-        retry=read_retry(inner),
+        retry=read_retry(inner) or Defaults().retry,
         concurrency=inner.whole("concurrency") or Defaults().concurrency,
         on_error="cancel" if on_error == "cancel" else "finish",
         base_url=inner.text("base_url"),

@@ -42,8 +42,13 @@ async def run_branch(execution: Executing, node: BranchNode, inputs: dict[str, A
         execution.note_state(node.id, values)
         verdict = look_at(again, values)
         more = {} if verdict.error is None else {"error": verdict.error}
+        if verdict.error is not None:
+            execution.services.told(
+                f"the loop of {node.id} ended, because {node.loop_while!r} cannot be worked out: {verdict.error}"
+            )
         event(
             "condition_evaluated",
+            level="INFO" if verdict.error is None else "WARNING",
             condition=node.loop_while,
             result=verdict.holds,
             values=verdict.values,
@@ -67,8 +72,11 @@ async def run_trigger(execution: Executing, node: TriggerNode, inputs: dict[str,
         return {"triggered": True, "status": "completed", "output": outputs}
     if services.spawn is None or services.dry_run:
         return {"triggered": True, "status": "dry-run" if services.dry_run else "not started"}
+    _check_depth(execution, node)
     path = workflow_path(execution.project, node.workflow)
-    pid = await asyncio.to_thread(services.spawn, path, given, node.emit_signal)
+    pid = await asyncio.to_thread(
+        services.spawn, path, given, emit_signal=node.emit_signal, depth=execution.depth + 1
+    )
     return {"triggered": True, "status": "started", "pid": pid}
 
 
@@ -91,15 +99,19 @@ async def _waited_for(execution: Executing, node: TriggerNode, given: dict[str, 
     return outputs
 
 
+def _check_depth(execution: Executing, node: BranchNode | TriggerNode) -> None:
+    if execution.depth >= MOST_DEPTH:
+        raise WorkflowError(
+            f"workflows are nested {MOST_DEPTH} deep at {node.id}; a condition has to end that"
+        )
+
+
 async def _round(
     execution: Executing, node: BranchNode | TriggerNode, inputs: dict[str, Any], *, iteration: int | None
 ) -> dict[str, Any]:
     """Run the workflow once, or take its outputs from an earlier run, and return them flat."""
     services = execution.services
-    if execution.depth >= MOST_DEPTH:
-        raise WorkflowError(
-            f"workflows are nested {MOST_DEPTH} deep at {node.id}; a condition has to end that"
-        )
+    _check_depth(execution, node)
     project = services.load(workflow_path(execution.project, node.workflow))
     earlier_id = None
     plan: Plan = whole(project)

@@ -81,7 +81,9 @@ class Node(_Record, frozen=True, kw_only=True, tag_field="kind"):
     definition: dict[str, Any] = {}
     """What was written in the manifest, plain, for the hash that says whether it changed."""
     timeout_s: float | None = None
-    retry: Retry = Retry()
+    """None: that of the defaults, for nodes that are single steps."""
+    retry: Retry | None = None
+    """None: as with `timeout_s`."""
 
 
 class InputNode(Node, frozen=True, kw_only=True, tag="input"):
@@ -203,7 +205,9 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float | None = None
     max_tokens: int | None = None
     timeout_s: float | None = None
+    """Of one attempt at a single step, and of each tool call; branches and triggers have only their own."""
     retry: Retry = Retry()
+    """Of single steps, as above."""
     concurrency: int = 16
     """Nodes that run at the same time."""
     on_error: Literal["finish", "cancel"] = "finish"

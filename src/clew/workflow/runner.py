@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from clew.errors import NoSuchRunError, UsageError
+from clew.errors import NoSuchRunError, UsageError, WorkflowError
 from clew.record.recorder import Recorder
 from clew.record.run import NoopRun, Run
 from clew.store.store import Store
 from clew.workflow.chat import ChatModel
 from clew.workflow.definition import Definitions
 from clew.workflow.execution import Execution
+from clew.workflow.json_text import why_not_json
 from clew.workflow.manifest import load_project
 from clew.workflow.plan import Plan, after, cut, from_entrypoint, known_node
 from clew.workflow.project import InputNode, Project, ToolNode
@@ -23,11 +25,21 @@ from clew.workflow.publishing import publish
 from clew.workflow.replay import COMPLETED, UNENDED, Replay
 from clew.workflow.resume import EarlierRuns
 from clew.workflow.sameness import compared
-from clew.workflow.services import Services
+from clew.workflow.services import Services, Spawn
 from clew.workflow.shape import complaint, with_defaults
 from clew.workflow.signals import Signals
+from clew.workflow.tools.children import signals_end_children
 from clew.workflow.tools.toolbox import Toolbox, open_toolbox
 from clew.workflow.wholeness import CAPTURE
+
+DEPTH: Final = "CLEW_WORKFLOW_DEPTH"
+"""Variable of the environment: how many workflows the one that a process was started for is in."""
+
+
+def depth_of(environ: Mapping[str, str]) -> int:
+    """Return how many workflows the one that this process runs is in; 0 where nothing is said, or nonsense."""
+    said = environ.get(DEPTH, "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +77,7 @@ class Surroundings:
     environ: Mapping[str, str]
     models: Callable[[Project], ChatModel]
     """Opens what answers for real."""
-    spawn: Callable[[Path, dict[str, Any], bool], int] | None = None
+    spawn: Spawn | None = None
     told: Callable[[str], None] = lambda _sentence: None
     """Told what a person should know before it begins: which nodes run again, and why."""
 
@@ -92,8 +104,9 @@ class ProjectRun:
         self.replay: Replay | None = None
         self.inputs = self._inputs()
         self._plan = self._make_plan()
-        for text in options.wait_for:
-            self._signals.wanted(text)
+        self.warnings: list[str] = []
+        """What a person should know when the run is over, each sentence once."""
+        self._check_waiting()
         self.run: Run | NoopRun = self._new_run()
 
     def compared(self, outputs: dict[str, Any]) -> str:
@@ -113,7 +126,8 @@ class ProjectRun:
                 self._signals.clear(self._project.name)
                 self._signal("started")
             try:
-                outputs = asyncio.run(self._execute())
+                with signals_end_children():
+                    outputs = asyncio.run(self._execute())
             except BaseException as error:
                 if emits:
                     self._signal("failed", error=str(error) or type(error).__name__)
@@ -153,6 +167,7 @@ class ProjectRun:
             around_toolbox=around_toolbox,
             signals=self._signals,
             spawn=spawn,
+            told=self._warn,
             dry_run=options.dry_run,
             waits=self._waits,
             on_text=self.on_text,
@@ -162,14 +177,26 @@ class ProjectRun:
             services,
             inputs=self.inputs,
             plan=self._plan,
+            depth=depth_of(surroundings.environ),
             resumed_run_id=options.resume,
         )
         try:
-            return await execution.run()
+            return _printable(await execution.run())
         finally:
             await live.close()
             for toolbox in self._toolboxes.values():
                 await toolbox.close()
+
+    def _warn(self, sentence: str) -> None:
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    def _check_waiting(self) -> None:
+        timeout_s = self._options.wait_timeout_s
+        if not (math.isfinite(timeout_s) and timeout_s >= 0):
+            raise UsageError(f"--timeout is {timeout_s:g}, and should be a number of seconds from 0 on")
+        for text in self._options.wait_for:
+            self._signals.wanted(text)
 
     def _inputs(self) -> dict[str, Any]:
         options = self._options
@@ -301,3 +328,11 @@ class ProjectRun:
                 timeout_s=project.defaults.timeout_s,
             )
         return self._toolboxes[path]
+
+
+def _printable(outputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the outputs. Raises: WorkflowError: nobody could be given them, for they cannot be written down."""
+    wrong = why_not_json(outputs)
+    if wrong is not None:
+        raise WorkflowError(f"the workflow ran, but its result {wrong}")
+    return outputs

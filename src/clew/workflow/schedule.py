@@ -6,11 +6,20 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from clew.errors import WorkflowError
 
 OnError = Literal["finish", "cancel"]
+
+
+class CancelledBy(NamedTuple):
+    """Why a node was cancelled: another one failed. It goes down into nested workflows in the `CancelledError`."""
+
+    node_id: str
+
+    def __str__(self) -> str:
+        return f"cancelled, because node {self.node_id} failed"
 
 
 class Schedule:
@@ -42,6 +51,8 @@ class Schedule:
         self._on_error = on_error
         self._running: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
+        self.cancelled_by: CancelledBy | None = None
+        """Why the nodes that were running were cancelled; None where they were not, or by whoever ended all of it."""
         self.unsettled = len(self._after)
         """Nodes that have not ended yet."""
         self._ready_ns = dict.fromkeys(self._ready, time.monotonic_ns())
@@ -76,15 +87,16 @@ class Schedule:
             if error is not None and self._failure is None:
                 self._failure = error
                 if self._on_error == "cancel":
-                    self._cancel()
+                    self._cancel(CancelledBy(task.get_name()))
             start_ready()
 
         start_ready()
         try:
             await asyncio.shield(done)
-        except asyncio.CancelledError:
-            self._failure = self._failure or asyncio.CancelledError()
-            self._cancel()
+        except asyncio.CancelledError as cancelled:
+            self._failure = self._failure or cancelled
+            reason = cancelled.args[0] if cancelled.args else None
+            self._cancel(reason if isinstance(reason, CancelledBy) else None)
             await done
             raise
         if self._failure is not None:
@@ -100,6 +112,7 @@ class Schedule:
                 self._ready_ns[target] = time.monotonic_ns()
                 ready.append(target)
 
-    def _cancel(self) -> None:
+    def _cancel(self, reason: CancelledBy | None) -> None:
+        self.cancelled_by = self.cancelled_by or reason
         for task in self._running:
-            task.cancel()
+            task.cancel(reason)

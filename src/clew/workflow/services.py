@@ -20,9 +20,21 @@ if TYPE_CHECKING:
     from clew.workflow.agent_loop import ToolSource  # only agents need it
 
 MOST_DEPTH = 32
-"""Workflows in workflows: a `self` that never ends stops here."""
+"""Workflows in workflows: a `self` that never ends stops here, also where each is a process of its own."""
 
 ToolCallFunction = Callable[[str, dict[str, Any]], Awaitable[Any]]
+
+
+class Spawn(Protocol):
+    """Starts a workflow that goes on by itself."""
+
+    def __call__(self, path: Path, inputs: dict[str, Any], *, emit_signal: bool, depth: int) -> int:
+        """Start it and return its process's id.
+
+        Args: path: of its manifest. emit_signal: whether it tells others how it stands. depth: how many workflows it
+            is in, over all processes.
+        """
+        ...
 
 
 class Earlier(Protocol):
@@ -74,8 +86,10 @@ class Services:
     """Called with the id of an agent's node and its tools: a replay knows what it was offered."""
     signals: Signals | None = None
     """Where workflows tell each other how they stand."""
-    spawn: Callable[[Path, dict[str, Any], bool], int] | None = None
-    """Starts a workflow on its own, which emits signals where the last argument says so; returns its process's id."""
+    spawn: Spawn | None = None
+    """Starts a workflow on its own."""
+    told: Callable[[str], None] = lambda _sentence: None
+    """Told what a person should know when the run is over."""
     dry_run: bool = False
     waits: Callable[[], bool] = lambda: True
     """Whether to wait before a node is tried again: a replay need not, as long as every answer comes from the log."""
@@ -121,6 +135,8 @@ class Executing(Protocol):
     """So far; None as soon as a price is unknown."""
     inputs: dict[str, Any]
     """What the input nodes hand on."""
+    asked: dict[str, str]
+    """Of each node that waits for a model, or was cancelled while it did: which model."""
 
     def spend(self, cost_usd: float | None) -> None:
         """Add what a call cost; None where nobody knows."""

@@ -94,10 +94,10 @@ class Signals:
         Raises: SignalTimeoutError, UsageError.
         """
         began = time.monotonic()
-        waiting = [self.wanted(text) for text in texts]
+        waiting = [(text.removeprefix("signal:"), *self.wanted(text)) for text in texts]
         while waiting:
             for item in list(waiting):
-                path, workflow, kind = item
+                _, path, workflow, kind = item
                 if path.exists():
                     waiting.remove(item)
                     waited_ms = (time.monotonic() - began) * 1e3
@@ -105,6 +105,6 @@ class Signals:
             if not waiting:
                 return
             if time.monotonic() - began >= timeout_s:
-                missing = ", ".join(f"{workflow}.{kind}" for _, workflow, kind in waiting)
+                missing = ", ".join(text for text, *_ in waiting)
                 raise SignalTimeoutError(f"{missing} did not come within {timeout_s:g} s")
             await asyncio.sleep(min(_POLL_S, timeout_s))

@@ -161,8 +161,9 @@ def _convert(document: Any, lines: dict[str, int], line: int, wrong: Any) -> Scr
     if answer.times is not None and answer.times < 1:
         wrong(lines["times"], "`times` is at least 1")
     try:
-        msgspec.json.encode([None if answer.json is msgspec.UNSET else answer.json, answer.tool_calls])
-    except TypeError as error:
+        json = None if answer.json is msgspec.UNSET else answer.json
+        msgspec.json.encode([json, answer.text, answer.tool_calls])
+    except (TypeError, UnicodeError, RecursionError) as error:  # YAML has more than JSON
         wrong(lines.get("json", line), f"the answer has no form in JSON: {error}")
     return answer
 

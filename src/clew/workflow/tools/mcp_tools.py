@@ -7,6 +7,7 @@ import contextlib
 import difflib
 import logging
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +16,14 @@ from clew.errors import ToolError
 from clew.extras import require
 from clew.workflow.chat import ToolSpec
 from clew.workflow.project import McpServer
+from clew.workflow.tools.children import STARTING, ending_with_us
 from clew.workflow.tools.placeholders import expand
 from clew.workflow.tools.port import usable_name
 
 START_S: Final = 60.0
 """How long a server may take to start: some are downloaded first."""
+_CLOSE_S: Final = 10.0
+"""How long its end may take: the SDK asks it, after two seconds tells it, and after two more kills it."""
 _SILENT: Final = logging.NullHandler()
 """What the SDK logs is not written to stderr where the program has set up no logging."""
 _MOST_PAGES: Final = 100
@@ -61,6 +65,7 @@ class McpConnection:
         self._owner: asyncio.Task[None] | None = None
         self._is_wanted = asyncio.Event()
         self._client: Any = None
+        self._transport: Any = None
         self._tools: dict[str, McpTool] = {}
         self._secrets: set[str] = set()
         self._stderr = _Stderr()
@@ -110,16 +115,35 @@ class McpConnection:
         return _result_of(result, what=what)
 
     async def close(self) -> None:
-        """Stop the server and wait until it is gone. Never raises."""
-        owner = self._owner
-        if owner is None:
+        """Stop the server, also where it has never answered, and wait until it is gone. Never raises."""
+        owner, starting = self._owner, self._starting
+        if owner is None or starting is None:
             return
         self._is_wanted.set()
-        await asyncio.wait({owner})
+        if not starting.done():
+            owner.cancel()
+        _, left = await asyncio.wait({owner}, timeout=_CLOSE_S)
+        if left:
+            group = self._group()
+            if group:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, signal.SIGKILL)
+            owner.cancel()
+
+    def _group(self) -> int | None:
+        """Return the process group of the server; None where it does not run. The SDK tells nobody, and keeps it there."""
+        frame = getattr(getattr(self._transport, "gen", None), "ag_frame", None)
+        if frame is None:
+            return None
+        if "process" not in frame.f_locals:
+            return STARTING
+        process = frame.f_locals["process"]
+        return process.pid if process.returncode is None else None
 
     async def _hold(self, mcp: Any, starting: asyncio.Future[None]) -> None:
         try:
             async with contextlib.AsyncExitStack() as stack:
+                stack.enter_context(ending_with_us(self._group))
                 async with asyncio.timeout(self._start_s):
                     client = await stack.enter_async_context(self._connecting(mcp))
                     self._stderr.close_writing()
@@ -153,7 +177,8 @@ class McpConnection:
         parameters = mcp.StdioServerParameters(
             command=server.command, args=server.args, env=variables, cwd=self._root
         )
-        return mcp.Client(mcp.stdio_client(parameters, errlog=self._stderr.open()))
+        self._transport = mcp.stdio_client(parameters, errlog=self._stderr.open())
+        return mcp.Client(self._transport)
 
     async def _list(self, client: Any) -> None:
         cursor = None

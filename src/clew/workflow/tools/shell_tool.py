@@ -14,6 +14,7 @@ from typing import Any, Final
 from clew.errors import ToolError
 from clew.workflow.chat import ToolSpec
 from clew.workflow.project import ToolNode
+from clew.workflow.tools.children import STARTING, ending_with_us
 from clew.workflow.tools.placeholders import begins_with_variable, fill, variables
 from clew.workflow.tools.signature import schema_of_fields
 
@@ -64,7 +65,11 @@ class ShellTool:
         Raises: ToolError: not allowed; an exit code other than 0, with the last lines of stderr; too much output; too
             slow, in which case the whole process group is killed.
         """
-        command = self._command(arguments)
+        started: list[asyncio.subprocess.Process] = []
+        with ending_with_us(lambda: started[0].pid if started else STARTING):
+            return await self._run(self._command(arguments), started)
+
+    async def _run(self, command: list[str], started: list[asyncio.subprocess.Process]) -> dict[str, Any]:
         directory = self._directory()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -78,6 +83,7 @@ class ShellTool:
             )
         except (OSError, ValueError) as error:
             raise ToolError(f"tool {self._node.id}: {command[0]} cannot be started: {error}") from None
+        started.append(process)
         output = _Output(process)
         try:
             async with asyncio.timeout(self._timeout_s):

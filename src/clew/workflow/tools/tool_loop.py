@@ -95,8 +95,9 @@ class _Lane:
         """Cancellations that the loop was told of and has not come to."""
         self.calls: set[_Call] = set()
         self._is_retired = False
-        self._thread = threading.Thread(target=self._serve, name="clew-async-tools", daemon=True)
-        self._thread.start()
+        self.is_quiet = threading.Event()
+        """Nothing is waited for any more."""
+        threading.Thread(target=self._serve, name="clew-async-tools", daemon=True).start()
 
     def cancel(self, call: _Call) -> None:
         self.unheard += 1
@@ -121,10 +122,10 @@ class _Lane:
             self.loop.stop()
 
     def stop(self) -> None:
-        """Called in a thread that may wait."""
+        """Called in a thread that may wait: until all calls have ended, or were told to and took no notice."""
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(2 * _CLOSE_S)
+        self.is_quiet.wait(2 * _CLOSE_S)
 
     def _serve(self) -> None:
         while True:
@@ -134,18 +135,28 @@ class _Lane:
             except BaseException:  # noqa: S112 - a task that a tool started called sys.exit: only that one ends
                 continue
         try:
-            self.loop.run_until_complete(_cancel_all())
+            left = self.loop.run_until_complete(_cancel_all())
+            self.is_quiet.set()
+            if left:
+                # They took no notice of being cancelled. Thrown away with their loop, they would be told once more by
+                # the end of the interpreter, and might spin for ever: they keep it, in this daemon thread.
+                self.loop.run_until_complete(asyncio.wait(left))
         finally:
+            self.is_quiet.set()
             self.loop.close()
 
 
-async def _cancel_all() -> None:
+async def _cancel_all() -> set[asyncio.Task[Any]]:
+    """Cancel what there is and return what goes on all the same."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
+    left: set[asyncio.Task[Any]] = set()
     if tasks:
-        await asyncio.wait(tasks, timeout=_CLOSE_S)
-    await asyncio.get_running_loop().shutdown_asyncgens()
+        _, left = await asyncio.wait(tasks, timeout=_CLOSE_S)
+    if not left:  # else one of theirs may wait for them
+        await asyncio.get_running_loop().shutdown_asyncgens()
+    return left
 
 
 class Stepped:
