@@ -33,7 +33,7 @@ one JSON document for programs. Notes and errors go to standard error.
 | exit code | means |
 |---|---|
 | 0 | done, also where the reader of a pipe left early (`clew runs \\| head -1`) |
-| 1 | what was asked for failed: `doctor` found problems, a disk is full |
+| 1 | what was asked for failed: `doctor` found damage, a disk is full |
 | 2 | used in a way that cannot work: no such run, a bad option, a file that is not what it should be |
 | 130 | interrupted with Ctrl-C |
 

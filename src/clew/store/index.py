@@ -17,6 +17,7 @@ import msgspec
 from clew.errors import JournalError
 from clew.journal.layout import date_folders, journal_folder, segment_name
 from clew.journal.reader import SegmentReader, SegmentState, read_header, read_seal
+from clew.model.events import format_timestamp
 from clew.store.database import Database, is_damage
 from clew.store.liveness import life_of, synthesized
 from clew.store.rows import (
@@ -99,8 +100,10 @@ class Index:
         """Return a row for every run, newest first."""
 
         def read() -> list[RunRow]:
-            rows = self._rows("SELECT run_id, row FROM runs ORDER BY started_at DESC, run_id DESC")
-            found = [_of_run(run_id, decode_run(row)) for run_id, row in rows]
+            rows = self._rows(
+                "SELECT run_id, started_at, row FROM runs ORDER BY started_at DESC, run_id DESC"
+            )
+            found = [_of_run(run_id, key, decode_run(row)) for run_id, key, row in rows]
             if self._rows(_COUNTS).fetchone() != (1,):
                 raise ValueError("rows of the index are gone")
             return found
@@ -307,10 +310,10 @@ class Index:
         return complete
 
 
-def _of_run(run_id: object, row: RunRow) -> RunRow:
-    """Return the row of a run. Raises: ValueError where it is that of another."""
-    if row.run_id != run_id:
-        raise ValueError("a row of the index stands under another run's id")
+def _of_run(run_id: object, key: object, row: RunRow) -> RunRow:
+    """Return the row of a run. Raises: ValueError where it stands in another's place."""
+    if row.run_id != run_id or (row.started_at is not None and format_timestamp(row.started_at) != key):
+        raise ValueError("a row of the index stands in another's place")
     return row
 
 
