@@ -27,6 +27,7 @@ pytestmark = pytest.mark.needs_extra("workflow")
         (("-o", "json"), '{"success":true,"outputs":{"output":{"n":42}}}\n'),
         (("-o", "text"), "42\n"),
         (("-o", "json", "--telemetry"), '{"success":true,"outputs":{"output":{"n":42}}}\n'),
+        (("--telemetry",), '{\n  "output": {\n    "n": 42\n  }\n}\n'),
     ],
 )
 def test_standard_output_is_the_result_and_nothing_else_whatever_a_tool_prints(
@@ -38,7 +39,7 @@ def test_standard_output_is_the_result_and_nothing_else_whatever_a_tool_prints(
 
 
 def test_the_stream_alone_is_the_output_and_every_line_of_it_is_an_event(tmp_path: Path) -> None:
-    done = run(project(tmp_path), "-i", '{"n": 21}', "--telemetry")
+    done = run(project(tmp_path), "-i", '{"n": 21}', "--telemetry-stdout")
     events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
     assert (events[0], events[-1]) == ("workflow_started", "workflow_completed")
     assert events.count("node_completed") == 3
@@ -52,7 +53,7 @@ def test_a_stream_that_goes_nowhere_changes_neither_the_exit_code_nor_the_run(
     tmp_path: Path, trouble: str
 ) -> None:
     place = project(tmp_path)
-    shell = f'"$@" --telemetry {trouble}; exit ${{PIPESTATUS[0]}}'
+    shell = f'"$@" --telemetry-stdout {trouble}; exit ${{PIPESTATUS[0]}}'
     command = ["bash", "-c", shell, "bash", *CLEW, "run", str(place), "-i", '{"n": 21}']
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -296,3 +297,15 @@ def test_a_changed_field_is_a_parameter_of_the_run_and_really_changes_it(tmp_pat
     assert "longer than 0.2 s" in done.stderr
     store = Store(tmp_path / ".clew")
     assert store.trace(store.runs()[0].run_id).params == {"work.timeout_s": 0.2}
+
+
+def test_standard_output_carries_the_result_or_the_stream_and_never_both(tmp_path: Path) -> None:
+    place = project(tmp_path)
+    done = run(place, "-i", '{"n": 21}', "-o", "json", "--telemetry-stdout")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "clew: -o and --telemetry-stdout contradict each other: standard output carries the result or the stream\n"
+    )
+    done = run(place, "-i", '{"n": 21}', "-o", "text", CLEW_TELEMETRY_STDOUT="true")
+    assert (done.returncode, done.stdout) == (0, "42\n")
+    assert '"event":"workflow_completed"' in done.stderr
