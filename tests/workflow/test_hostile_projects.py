@@ -124,7 +124,7 @@ def test_any_tree_of_values_is_a_project_or_a_project_error(
     except ProjectError as error:
         assert all(": " in line for line in str(error).splitlines())  # noqa: PT017 - both ends are right
         told = {one for one in error.problems if isinstance(one, Problem) and one.is_error}
-        assert told <= set(found)  # noqa: PT017
+        assert told <= set(found)
 
 
 @given(st.binary(max_size=200) | st.text(alphabet="nametrids:{}[]&*<->'\" \n\t", max_size=80).map(str.encode))
