@@ -8,6 +8,8 @@ from pathlib import Path
 
 import clew
 from clew.cli.stacks import stack_end
+from clew.config import load_settings
+from clew.session import session
 from tests.cli.conftest import Done
 
 ONE = '  File "a.py", line 1, in f\n    g()\n  File "a.py", line 2, in g\n    h()\n  File "a.py", line 3, in h\n    raise E'
@@ -34,6 +36,7 @@ def test_how_many_causes_there_are_beside_it_is_said() -> None:
 
 
 def test_show_prints_both(call: Callable[..., Done], tmp_path: Path) -> None:
+    session.configure(load_settings({}))  # of this test, whatever the tests before it recorded to
     with contextlib.suppress(RuntimeError), clew.run("chained"), clew.span("forecast"):
         try:
             raise ValueError("no such city")  # noqa: TRY301 - the point

@@ -341,3 +341,26 @@ def test_a_header_says_which_process_and_no_more_than_that(home: Path) -> None:
     assert (header.process.pid, header.process.host) == (os.getpid(), os.uname().nodename)
     assert b"python" not in content(writer.path)[0]
     writer.close()
+
+
+def test_where_other_threads_take_the_room_again_and_again_a_line_still_finds_its_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    writer = new_writer(home, mode="written")
+    writer._report = told.append
+    writer.append(event(writer, n=0))
+    write, refused = WrittenSegment.write, []
+
+    def taken(segment: WrittenSegment, line: bytes) -> int:
+        if len(refused) < 5:
+            refused.append(line)
+            raise ValueError("no room")
+        return write(segment, line)
+
+    monkeypatch.setattr(WrittenSegment, "write", taken)
+    line = event(writer, n=1)
+    writer.append(line)
+    assert (len(refused), told, writer.fault) == (5, [], None)
+    writer.close()
+    assert [numbers([found])[0] for found in events_in(home)] == [1, 2]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_SEGMENT_BYTES: Final = 32 * 1024 * 1024
 _RETRY_NS: Final = 1_000_000_000
 _PATIENCE_S: Final = 2.0
+_ATTEMPTS: Final = 8
 _RING_FULL: Final = "the room in memory was too small for what was waiting there"
 
 
@@ -146,8 +147,7 @@ class JournalWriter:
 
     def sync(self) -> None:
         """Wait until what was appended is on the disk. Never raises."""
-        segment = self._segment
-        if segment is not None:
+        if (segment := self._segment) is not None:
             with Tolerate(OSError, ValueError):
                 segment.sync()
 
@@ -198,12 +198,17 @@ class JournalWriter:
         segment = self._segment
         if segment is None:
             raise ValueError("no segment is open")
-        try:
-            segment.write(line)
-        except ValueError as error:  # longer than a first window
-            let_through(error)
-            segment.grow(len(line))
-            segment.write(line)
+        for left in range(_ATTEMPTS, -1, -1):
+            try:
+                segment.write(line)
+                break
+            except (
+                ValueError
+            ) as error:  # longer than a first window, or other threads took the room meanwhile
+                let_through(error)
+                if not left:
+                    raise
+                segment.grow(len(line))
         self.write = segment.write
         self.fault = None
 

@@ -63,9 +63,10 @@ class WrittenSegment:
         """Make room for a line of that length, and return the bytes used so far."""
         used = self._size
         wanted = used + max(needed_bytes, ROOM_BYTES)
-        self._room = wanted + -wanted % PAGE_BYTES
+        room = wanted + -wanted % PAGE_BYTES
         with Tolerate(OSError):  # it only looks sealed then, to who begins to follow it
-            os.ftruncate(self._fd, self._room)
+            os.ftruncate(self._fd, room)
+        self._room = room  # last: the call lets other threads run, who would use it up
         return used
 
     def use_spare(self) -> None:
