@@ -14,6 +14,7 @@ import pytest
 
 from clew.journal.process import Process, this_process
 from clew.journal.reader import SegmentReader, read_header, read_seal
+from clew.journal.written import WrittenSegment
 from clew.testing import FakeClock
 from tests.journal.segments import content, event, events_in, new_writer, numbers
 
@@ -350,7 +351,8 @@ def test_where_other_threads_take_the_room_again_and_again_a_line_still_finds_it
     writer = new_writer(home, mode="written")
     writer._report = told.append
     writer.append(event(writer, n=0))
-    write, refused = WrittenSegment.write, []
+    write = WrittenSegment.write
+    refused: list[bytes] = []
 
     def taken(segment: WrittenSegment, line: bytes) -> int:
         if len(refused) < 5:
@@ -359,6 +361,8 @@ def test_where_other_threads_take_the_room_again_and_again_a_line_still_finds_it
         return write(segment, line)
 
     monkeypatch.setattr(WrittenSegment, "write", taken)
+    assert writer._segment is not None
+    writer.write = writer._segment.write
     line = event(writer, n=1)
     writer.append(line)
     assert (len(refused), told, writer.fault) == (5, [], None)

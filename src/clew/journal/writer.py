@@ -92,9 +92,7 @@ class JournalWriter:
             self.rescue(line)
 
     def rescue(self, line: bytes) -> None:
-        """Append a line that the segment did not take: move the window, roll, or keep it in memory.
-
-        Call it where the segment's error was caught.
+        """Append a line that the segment did not take, where its error was caught: move on, roll, or keep it in memory.
 
         Raises: that error, where a signal handler of the program raised it and the segment did take the line.
         """
