@@ -110,6 +110,7 @@ def in_a_terminal(place: Path, **environ: str) -> tuple[int, str]:
     return running.returncode, got.decode() + out.decode()
 
 
+@pytest.mark.needs_extra("workflow")
 def test_what_a_tool_writes_stands_on_lines_of_its_own(tmp_path: Path) -> None:
     code, shown = in_a_terminal(tmp_path / "p")
     assert code == 0, shown
@@ -118,6 +119,7 @@ def test_what_a_tool_writes_stands_on_lines_of_its_own(tmp_path: Path) -> None:
     assert shown.endswith('{"success":true,"outputs":{"output":{"n":1}}}\n')
 
 
+@pytest.mark.needs_extra("workflow")
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     code, shown = in_a_terminal(tmp_path / "p", STOP="1")
     assert code in {-2, 130}, shown

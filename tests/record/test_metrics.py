@@ -27,11 +27,12 @@ NUMBERS: list[tuple[Any, float]] = [
 
 
 def numpy_numbers() -> list[tuple[Any, float]]:
-    numpy = pytest.importorskip("numpy")
+    import numpy as np
+
     made = [
-        (numpy.dtype(kind).type(2), 2.0) for kind in ("int8", "uint64", "float16", "float64", "longdouble")
+        (np.dtype(kind).type(2), 2.0) for kind in ("int8", "uint64", "float16", "float64", "longdouble")
     ]
-    return [*made, (numpy.array(1.5), 1.5), (numpy.float32("inf"), float("inf"))]
+    return [*made, (np.array(1.5), 1.5), (np.float32("inf"), float("inf"))]
 
 
 def check(log: Recording, numbers: list[tuple[Any, float]]) -> None:
@@ -50,6 +51,7 @@ def test_numbers_of_the_standard_library_arrive_as_numbers(log: Recording) -> No
     check(log, NUMBERS)
 
 
+@pytest.mark.needs_extra("optuna")
 def test_numbers_of_numpy_arrive_as_numbers(log: Recording) -> None:
     check(log, numpy_numbers())
 
