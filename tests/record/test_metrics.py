@@ -29,9 +29,7 @@ NUMBERS: list[tuple[Any, float]] = [
 def numpy_numbers() -> list[tuple[Any, float]]:
     import numpy as np
 
-    made = [
-        (np.dtype(kind).type(2), 2.0) for kind in ("int8", "uint64", "float16", "float64", "longdouble")
-    ]
+    made = [(np.dtype(kind).type(2), 2.0) for kind in ("int8", "uint64", "float16", "float64", "longdouble")]
     return [*made, (np.array(1.5), 1.5), (np.float32("inf"), float("inf"))]
 
 
