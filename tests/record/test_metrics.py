@@ -68,3 +68,15 @@ def test_what_is_no_number_is_kept_as_an_attribute_of_the_node(log: Recording) -
         "wave": "1j",
         "odd": "Decimal('sNaN')",
     }
+
+
+@pytest.mark.needs_extra("optuna")
+def test_a_complex_number_keeps_both_its_halves(log: Recording) -> None:
+    import numpy as np
+
+    with clew.run("r"), clew.span("s") as span:
+        span.metrics["plain"] = 1 + 2j
+        span.metrics["numpy"] = np.complex128(1 + 2j)
+    (node,) = log.trace().nodes
+    assert node.metrics == {}
+    assert all("2j" in str(node.attributes[name]) for name in ("plain", "numpy"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsFloat
 
 from clew.journal.signals import Tolerate
 
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 def as_number(value: object) -> object:
     """Return a decimal number, a fraction or a number of numpy's as a float or int; anything else as it is."""
     with Tolerate(Exception):
-        from numbers import Integral, Number  # abstract classes, which few metrics need
+        from numbers import Complex, Integral, Number, Real  # abstract classes, which few metrics need
 
         if isinstance(value, Integral):
             return int(value)
-        if isinstance(value, Number):
-            return float(value)  # type: ignore[arg-type]  # a complex number refuses
+        if isinstance(value, Complex) and not isinstance(value, Real):
+            return value  # numpy's would give a float, with half of it gone
+        if isinstance(value, Number) and isinstance(value, SupportsFloat):
+            return float(value)
     return value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import zlib
 from stat import S_ISREG
@@ -64,7 +63,7 @@ def is_sound(path: Path) -> bool:
             found.update(unpack.flush())
         except zlib.error:
             return False
-    return unpack.eof and not unpack.unused_data and f"{found.hexdigest()}.gz" == os.path.basename(path)  # noqa: PTH119  a name is all it takes
+    return unpack.eof and not unpack.unused_data and f"{found.hexdigest()}.gz" == path.name
 
 
 class StoredPayloads:
