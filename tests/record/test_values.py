@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -272,6 +274,24 @@ def test_a_structure_with_shared_parts_does_not_explode(log: Recording) -> None:
     check_lines(log.lines())
 
 
+@pytest.fixture
+def eager_collector() -> Iterator[None]:
+    """Collect garbage all the time, each time with Python code in which other threads get their turn."""
+
+    def let_others_run(*_: object) -> None:
+        time.sleep(1e-5)
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(let_others_run)
+    gc.set_threshold(100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(let_others_run)
+
+
+@pytest.mark.usefixtures("eager_collector")
 def test_values_that_other_threads_change_meanwhile_are_recorded(log: Recording) -> None:
     shared: dict[str, Any] = {f"k{n}": n for n in range(200)}
     pool: set[int] = set(range(200))
