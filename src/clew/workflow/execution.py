@@ -9,6 +9,7 @@ from typing import Any, Final
 from clew.errors import NodeError, ProviderError, ToolError, WorkflowError
 from clew.model.records import CANCELLED_BY
 from clew.record.hot import event
+from clew.record.noop import NOOP_SPAN
 from clew.record.span import Span, open_span
 from clew.record.states import States
 from clew.record.unusual import stack_of
@@ -77,6 +78,8 @@ class Execution:
         self._choices = _choices(project, plan)
         self._completed: list[str] = []
         self._loops: dict[str, dict[str, Any]] = {}
+        self._is_recorded = services.recorder is not None
+        """Where not, what runs for each node does not even ask the recording, which is quick to say no, but not so quick."""
         self._states = None if services.recorder is None else States(services.recorder)
         self._conditions: dict[str, Expression] = {}
         ways = edges_out_of(project)
@@ -164,6 +167,8 @@ class Execution:
 
     def _look(self, node: AnyNode, condition: str, values: dict[str, Any], *, edge: Edge | None) -> Verdict:
         verdict = look_at(self._read(condition), values)
+        if not self._is_recorded:
+            return verdict
         more = {} if verdict.error is None else {"error": verdict.error}
         event(
             "condition_evaluated",
@@ -207,12 +212,13 @@ class Execution:
         self._completed.append(node.id)
         if node.id in self._choices:
             self._tell_choice(node.id, outputs)
-        event(
-            "checkpoint_saved",
-            completed_nodes=len(self._completed),
-            pending_nodes=self._schedule.unsettled - 1,
-            total_cost_usd=self.cost_usd,
-        )
+        if self._is_recorded:
+            event(
+                "checkpoint_saved",
+                completed_nodes=len(self._completed),
+                pending_nodes=self._schedule.unsettled - 1,
+                total_cost_usd=self.cost_usd,
+            )
 
     def _tell_choice(self, name: str, outputs: dict[str, Any]) -> None:
         """Where several ways with conditions lead on: say which of them are taken."""
@@ -267,7 +273,7 @@ class Execution:
             "definition": self._definition(node),
         }
         failure: BaseException | None = None
-        with open_span((node.id, _kind(node)), {}, start=start) as span:
+        with open_span((node.id, _kind(node)), {}, start=start) if self._is_recorded else NOOP_SPAN as span:
             try:
                 outputs = await self._outputs(node, inputs, wrong)
             except Exception as error:
@@ -277,10 +283,11 @@ class Execution:
                 failure = error
                 self._note_cancelled(span, error)
             else:
-                event("output_produced", outputs=outputs)
-                span.output(outputs)
-                if isinstance(span, Span) and not _is_json(outputs):
-                    span.set(**{NOT_JSON: True})
+                if self._is_recorded:
+                    event("output_produced", outputs=outputs)
+                    span.output(outputs)
+                    if not _is_json(outputs):
+                        span.set(**{NOT_JSON: True})
                 return outputs
         raise failure
 
@@ -289,7 +296,8 @@ class Execution:
     ) -> dict[str, Any]:
         if wrong is not None:
             raise wrong
-        event("input_received", inputs=inputs)
+        if self._is_recorded:
+            event("input_received", inputs=inputs)
         return await self._in_time(node, inputs)
 
     async def _in_time(self, node: AnyNode, inputs: dict[str, Any]) -> dict[str, Any]:
