@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
+import io
 import subprocess
 import sys
 import textwrap
@@ -14,6 +17,7 @@ import pytest
 
 from clew.errors import ToolError
 from clew.workflow.project import Place, ToolNode
+from clew.workflow.tools.output import Diversion, diverted
 from clew.workflow.tools.python_tool import PythonTool
 
 HERE = Place(Path("clew.yaml"), 1)
@@ -100,6 +104,29 @@ def test_an_abandoned_tool_that_goes_on_printing_ends_at_its_next_print(tmp_path
 
     asyncio.run(once())
     assert (tmp_path / "ended").exists()
+
+
+def test_an_abandoned_call_that_never_ends_does_not_let_later_ones_print_to_another_stdout(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stuck = Diversion()
+    with contextlib.ExitStack() as never_left:
+        never_left.enter_context(diverted(stuck))
+        stuck.end()
+        ours, inner = sys.stdout, io.StringIO()
+
+        async def once() -> None:
+            one = tool(tmp_path, "def f():\n    print('from the tool')")
+            with contextlib.redirect_stdout(inner):
+                await one.call({})
+            await one.close()
+
+        context = contextvars.Context()  # that of another call, which knows nothing of the stuck one
+        context.run(asyncio.run, once())
+        assert sys.stdout is ours
+    assert sys.stdout is not ours
+    assert inner.getvalue() == ""
+    assert capsys.readouterr().err == "from the tool\n"
 
 
 PROGRAM = """

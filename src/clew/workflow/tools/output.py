@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import IO, Any, Final, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
 
 class Diversion:
@@ -65,34 +65,64 @@ class _Stdout:
         return getattr(self._stream(), name)
 
 
+class _Layer:
+    """What was put over one `sys.stdout`, and the number of calls that need it there."""
+
+    def __init__(self, original: TextIO) -> None:
+        self.original = original
+        self.stdout = cast("TextIO", _Stdout(original))
+        self.calls = 0
+
+
 _current: ContextVar[Diversion | None] = ContextVar("clew_tool_output", default=None)
 _lock = threading.Lock()
-_undo: Final[list[Callable[[], None]]] = []
-_open_count = 0
+_layer: _Layer | None = None
+"""The newest. An abandoned call may keep one for ever, long after the program has put another stream in its place."""
+_calls = 0
+_unhook_threads: Callable[[], None] | None = None
 
 
 @contextlib.contextmanager
 def diverted(diversion: Diversion) -> Iterator[None]:
     """Lead to stderr what this context, and every thread that is started in it, writes to `sys.stdout`."""
-    global _open_count
     token = _current.set(diversion)
     with _lock:
-        _open_count += 1
-        if _open_count == 1:
-            _install()
+        layer = _put_over()
     try:
         yield
     finally:
         with _lock:
-            _open_count -= 1
-            while _undo and not _open_count:
-                _undo.pop()()
+            _take_off(layer)
         _current.reset(token)
 
 
-def _install() -> None:
-    original, start = sys.stdout, threading.Thread.start
-    stdout = cast("TextIO", _Stdout(original))
+def _put_over() -> _Layer:
+    global _calls, _layer, _unhook_threads
+    layer = _layer
+    if layer is None or sys.stdout is not layer.stdout:
+        layer = _layer = _Layer(sys.stdout)
+        sys.stdout = layer.stdout
+    layer.calls += 1
+    _calls += 1
+    if _calls == 1:
+        _unhook_threads = _hook_threads()
+    return layer
+
+
+def _take_off(layer: _Layer) -> None:
+    """Undo what no call needs any more, and only what is still ours: another may have put something over it."""
+    global _calls
+    layer.calls -= 1
+    _calls -= 1
+    if not layer.calls and sys.stdout is layer.stdout:
+        sys.stdout = layer.original
+    if not _calls and _unhook_threads is not None:
+        _unhook_threads()
+
+
+def _hook_threads() -> Callable[[], None]:
+    """Have each new thread print to where the one that starts it does; returns what undoes that."""
+    start = threading.Thread.start
 
     def start_diverted(thread: threading.Thread) -> None:
         diversion = _current.get()
@@ -107,15 +137,11 @@ def _install() -> None:
         start(thread)
 
     def undo() -> None:
-        # Only what is still ours: another may have put something over it in the meantime.
-        if sys.stdout is stdout:
-            sys.stdout = original
         if threading.Thread.start is start_diverted:
             threading.Thread.start = start  # type: ignore[method-assign]
 
-    sys.stdout = stdout
     threading.Thread.start = start_diverted  # type: ignore[method-assign, assignment]
-    _undo.append(undo)
+    return undo
 
 
 def _fresh_lock() -> None:
