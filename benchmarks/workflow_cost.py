@@ -36,7 +36,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
         return [
             *(_schedule_row(shape, size) for shape in ("chain", "side by side") for size in SIZES),
             _command_row(folder, 3 if arguments.quick else 30),
-            _overhead_row(folder, rounds),
+            _overhead_row(folder, 3 * rounds),
             _off_row(folder, 4 * rounds),
             _calls_row(folder, rounds),
         ]
