@@ -10,7 +10,7 @@ from clew.journal.blobs import write_blob
 from clew.journal.signals import Tolerate, let_through
 from clew.record.plain import HOLDING, NAMING, PAIR_PARTS, SUMMARY, WHOLE, Limits, Plain, safe_str
 from clew.record.redact import SHORTEST_SECRET
-from clew.record.shared import first_of
+from clew.record.shared import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,7 +91,7 @@ def _tells_a_name(values: dict[str, Any]) -> bool:
     if _NAMED_VALUES.isdisjoint(values):
         return False
     parts = 0
-    for name, value in first_of(values.items()):
+    for name, value in entries_of(values):
         part = PAIR_PARTS.get(name, 0)
         if type(value) is str or (part == HOLDING and type(value) in {list, dict}):
             parts |= part
@@ -146,7 +146,7 @@ class ValueEncoder:
         plain = Plain(self._redactor, self._whole)
         data: dict[str, Any] = {}
         truncated: list[tuple[str, int, int]] = []
-        entries = first_of(values.items())
+        entries = entries_of(values)
         told = plain.secret_told(entries)
         for name, value in entries:
             plain.left_out = 0

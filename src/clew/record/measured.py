@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, SupportsFloat
 
 from clew.journal.signals import Tolerate
-from clew.record.shared import first_of
+from clew.record.shared import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,4 +27,4 @@ def as_number(value: object) -> object:
 
 def as_numbers(metrics: Mapping[str, object]) -> dict[str, object]:
     """Return metrics with numbers of other types as Python's own."""
-    return {name: as_number(value) for name, value in first_of(metrics.items())}
+    return {name: as_number(value) for name, value in entries_of(metrics)}

@@ -20,7 +20,7 @@ import msgspec
 
 from clew.journal.signals import Tolerate, let_through
 from clew.record.redact import REDACTED
-from clew.record.shared import first_of
+from clew.record.shared import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -178,7 +178,7 @@ class Plain:
     def _mapping(self, value: Mapping[Any, Any], depth: int, *, told: str | None = None) -> dict[str, Any]:
         plain: dict[str, Any] = {}
         # Taken in one step: another thread may change the mapping meanwhile.
-        entries = first_of(value.items(), self._room())
+        entries = entries_of(value, self._room())
         self._items += len(entries)
         told = told or self.secret_told(entries)
         for key, item in entries:
@@ -212,7 +212,7 @@ class Plain:
     def _sequence(self, value: Sequence[Any] | AbstractSet[Any], depth: int) -> list[Any]:
         plain: list[Any] = []
         # Lists stay what they are when another thread appends; what else there is may complain.
-        items = value if isinstance(value, list | tuple | range) else first_of(value, self._room())
+        items = value if isinstance(value, list | tuple | range) else list(islice(value, self._room()))
         is_pair = isinstance(value, tuple) and len(value) == 2  # as headers come: ("Authorization", "...")
         secret: str | None = None
         for item in islice(items, self._room()):

@@ -1,28 +1,20 @@
-"""Collections that other threads may change while they are read."""
+"""Mappings that other threads may change while they are read."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-Item = TypeVar("Item")
-
-_TRIES: Final = 100
+    from collections.abc import Mapping
 
 
-def first_of(collection: Iterable[Item], most: int | None = None) -> list[Item]:
-    """Return the first items of a collection (None: all) as they are at one moment.
+def entries_of(mapping: Mapping[Any, Any], most: int | None = None) -> list[tuple[Any, Any]]:
+    """Return the first entries of a mapping (None: all) as they are at one moment.
 
-    A garbage collection in the middle of a copy lets another thread run, which may add an item: then it is copied anew.
-
-    RuntimeError: the collection changes faster than it can be copied, or raises that for another reason.
+    A list of entries makes a tuple for each, so garbage may be collected in the middle, which lets another thread run; the
+    copy of a dict makes none.
     """
-    for _ in range(_TRIES - 1):
-        try:
-            return list(islice(collection, most))
-        except RuntimeError:
-            continue
-    return list(islice(collection, most))
+    if type(mapping) is dict and (most is None or len(mapping) <= most):
+        mapping = mapping.copy()
+    return list(islice(mapping.items(), most))

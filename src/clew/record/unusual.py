@@ -11,7 +11,7 @@ from clew.record.clock import milliseconds
 from clew.record.encode import quick_fields
 from clew.record.measured import as_numbers
 from clew.record.plain import safe_str
-from clew.record.shared import first_of
+from clew.record.shared import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,9 +215,7 @@ def _changed(span: Work, extra: dict[str, Any]) -> dict[str, Any]:
         return {}
     before = span._attributes
     return {
-        name: value
-        for name, value in first_of(later.items())
-        if name not in before or before[name] is not value
+        name: value for name, value in entries_of(later) if name not in before or before[name] is not value
     }
 
 
