@@ -37,6 +37,10 @@ BAD_USES = [
     (["export", "agent", "--to", "json", "-o", "{foreign}/x.json"], "foreign"),
     (["timeline", "agent", "--svg", "{missing}/x.svg"], "missing"),
     (["timeline", "agent", "--svg", "{folder}"], "folder"),
+    # an option where the name of a file should be
+    (["timeline", "agent", "--svg", "--html"], "--html"),
+    (["export", "agent", "--to", "json", "-o", "--json"], "--json"),
+    (["run", "--telemetry-file", "--telemetry-stdout", "{jsonl}"], "--telemetry-stdout"),
     # bad values
     (["runs", "-n", "many"], "many"),
     (["runs", "-n", "-1"], "-1"),

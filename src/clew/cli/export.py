@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 import click
 
 from clew.cli.destination import STDOUT, DestinationError, destination, refusals_named
-from clew.cli.options import home_option, json_option
+from clew.cli.options import FilePath, home_option, json_option
 from clew.cli.output import TerminalStream, note, print_json
 from clew.cli.reading import read_whole_run
 from clew.export.formats import EXPORTERS, exporter
@@ -31,7 +31,7 @@ OPTION: Final = "--output"
     "-o",
     OPTION,
     "given",
-    type=click.Path(path_type=str),  # a Path would lose the slash at the end
+    type=FilePath(path_type=str),  # a Path would lose the slash at the end
     metavar="PATH",
     help="A file, or a folder for all files of the format and for a file named after the run; with a slash at its end it is made.  [default: -, standard output]",
 )

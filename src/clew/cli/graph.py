@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from clew.cli.destination import STDOUT, destination
-from clew.cli.options import json_option
+from clew.cli.options import FilePath, json_option
 from clew.cli.output import Page, note, print_json, write_bytes
 from clew.workflow.drawing import as_data, as_mermaid, as_text
 from clew.workflow.manifest import load_project
@@ -32,7 +32,7 @@ OPTION: Final = "--output"
     "-o",
     OPTION,
     "file",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="FILE",
     help="Where to write it.  [default: -, standard output]",
 )

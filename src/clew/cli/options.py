@@ -15,6 +15,20 @@ from clew.config import load_settings, parse_bytes
 from clew.errors import ConfigError
 from clew.journal.layout import journal_folder, stand_in, usable_home
 
+
+class FilePath(click.Path):
+    """The value of an option that names a file or folder. Another option is none: then the name was forgotten."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path.
+
+        Raises: click.BadParameter: it begins with a dash.
+        """
+        if isinstance(value, str) and value.startswith("-") and value != "-":
+            self.fail(f"{value!r} is an option; a file of that name is ./{value}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -27,7 +41,7 @@ def home_option(function: _F) -> _F:
     """Add `--home`."""
     return click.option(
         "--home",
-        type=click.Path(path_type=Path),
+        type=FilePath(path_type=Path),
         metavar="PATH",
         help="Where the journal lies, instead of the nearest .clew folder.",
     )(function)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from clew.cli.options import json_option
+from clew.cli.options import FilePath, json_option
 from clew.cli.output import note
 from clew.cli.run_project import leave, read_project, result_text, run_of
 from clew.config import load_settings
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     "-o", "--output", "form", type=click.Choice(["json", "text", "pretty"]), help="How the result is printed."
 )
 @json_option
-@click.option("--home", type=click.Path(path_type=Path), metavar="PATH", help="Where the journal lies.")
+@click.option("--home", type=FilePath(path_type=Path), metavar="PATH", help="Where the journal lies.")
 def replay(
     run: str,
     *,
@@ -59,7 +59,9 @@ def replay(
     Nothing goes over the network. With --fork, the first request that differs and all that follow it are asked for
     real, unless --offline. The new run names the old one; `clew diff` compares them.
     """
-    from clew.workflow.tools.output import quiet_stdout  # a command that only reads does without
+    # A command that only reads does without these.
+    from clew.workflow.tools.output import quiet_stdout, result_on_stdout
+    from clew.workflow.tools.process_end import hasty_ends_told
 
     if as_json and form not in {None, "json"}:
         raise UsageError(f"--json and -o {form} contradict each other")
@@ -73,7 +75,7 @@ def replay(
     run_id = prepared.run.run_id
     failure: Exception | None = None
     outputs: dict[str, Any] = {}
-    with quiet_stdout():
+    with quiet_stdout(), hasty_ends_told(note):
         try:
             outputs = prepared.execute()
         except Exception as error:
@@ -81,9 +83,10 @@ def replay(
     for sentence in prepared.warnings:
         note(sentence)
     _tell(old, prepared, outputs, fork=fork, failed=failure is not None)
-    if failure is not None:
-        leave(failure, run_id=run_id, form=form)
-    click.echo(result_text(outputs, form))
+    with result_on_stdout():
+        if failure is not None:
+            leave(failure, run_id=run_id, form=form)
+        click.echo(result_text(outputs, form))
 
 
 def _prepared(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 import msgspec
 
+from clew.cli.options import FilePath
 from clew.cli.output import note
 from clew.cli.run_project import (
     is_project,
@@ -92,7 +93,7 @@ class RunCommand(click.Command):
 )
 @click.option(
     "--telemetry-file",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="PATH",
     help="Stream to this file instead; it is rotated.",
 )
@@ -111,7 +112,7 @@ class RunCommand(click.Command):
 )
 @click.option(
     "--home",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="PATH",
     help="Where the journal lies, instead of the nearest .clew folder.",
 )
@@ -154,12 +155,17 @@ def _run_project(
     if name is not None:
         prepared.run.name = name
     run_id = prepared.run.run_id
-    from clew.workflow.tools.output import quiet_stdout
+    from clew.workflow.tools.output import quiet_stdout, result_on_stdout
+    from clew.workflow.tools.process_end import hasty_ends_told
 
     failure: BaseException | None = None
     outputs: dict[str, Any] = {}
     pid = os.getpid()
-    with _followed(prepared, options, node_count=node_count) as pumps, quiet_stdout():
+    with (
+        _followed(prepared, options, node_count=node_count) as pumps,
+        quiet_stdout(),
+        hasty_ends_told(note),
+    ):
         try:
             outputs = prepared.execute()
         except (Exception, KeyboardInterrupt) as error:
@@ -172,12 +178,13 @@ def _run_project(
         raise ProgramInterrupted from None
     for sentence in prepared.warnings:
         note(sentence)
-    if own["artifacts"] is not None:
-        write_artifacts(run_id, own["artifacts"])
-    if isinstance(failure, Exception):
-        leave(failure, run_id=run_id, form=form, again=again)
-    if form is not None or "stdout" not in options.to or not options.enabled:
-        click.echo(result_text(outputs, form))
+    with result_on_stdout():
+        if own["artifacts"] is not None:
+            write_artifacts(run_id, own["artifacts"])
+        if isinstance(failure, Exception):
+            leave(failure, run_id=run_id, form=form, again=again)
+        if form is not None or "stdout" not in options.to or not options.enabled:
+            click.echo(result_text(outputs, form))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 import click
 import msgspec
 
+from clew.cli.options import FilePath
 from clew.cli.output import note
 from clew.cli.spawn import spawn
 from clew.errors import NodeError, ProviderError, SignalTimeoutError, UsageError
@@ -31,7 +32,7 @@ _SHOWN_CHARS: Final = 500
 _CUT_BEFORE: Final = re.compile(r"\.\.\. \((\d+ characters in all)\)\Z")
 """How a tool ends the message that it cut itself: the true length is there."""
 _OPTIONS: Final[tuple[tuple[tuple[str, ...], dict[str, Any]], ...]] = (
-    (("-f", "--input-file"), {"type": click.Path(path_type=Path), "metavar": "FILE", "help": "Input from a JSON file."}),
+    (("-f", "--input-file"), {"type": FilePath(path_type=Path), "metavar": "FILE", "help": "Input from a JSON file."}),
     (("-e", "--entrypoint"), {"metavar": "NODE", "help": "Run only what this entrypoint or node leads to, and what that needs."}),
     (("-o", "--output"), {"type": click.Choice(["json", "text", "pretty"]), "help": "How the result is printed (pretty)."}),
     (("--dry-run",), {"is_flag": True, "help": "Answer for the models from the schemas; run everything else."}),
@@ -43,7 +44,7 @@ _OPTIONS: Final[tuple[tuple[tuple[str, ...], dict[str, Any]], ...]] = (
     (("--timeout",), {"type": float, "default": 300.0, "metavar": "S", "help": "How long to wait for signals (300)."}),
     (("--emit-signal",), {"is_flag": True, "help": "Tell others: started, completed, failed, ready."}),
     (("--param",), {"multiple": True, "metavar": "NODE.FIELD=VALUE", "help": "Change a node for this run."}),
-    (("--artifacts",), {"type": click.Path(path_type=Path), "metavar": "DIR", "help": "Write trace.json and its like."}),
+    (("--artifacts",), {"type": FilePath(path_type=Path), "metavar": "DIR", "help": "Write trace.json and its like."}),
 )  # fmt: skip
 
 
@@ -277,7 +278,11 @@ def leave(error: Exception, *, run_id: str | None, form: str | None, again: str 
     if form == "json":
         node_id = error.node_id if isinstance(error, NodeError) else None
         told = {"message": bounded(message, _JSON_CHARS), "node_id": node_id}
-        click.echo(_json({"success": False, "outputs": {}, "error": told}))
+        try:
+            click.echo(_json({"success": False, "outputs": {}, "error": told}))
+        except OSError as unwritten:  # that must not hide why the run failed, nor change the exit code
+            if not isinstance(unwritten, BrokenPipeError):
+                note(f"standard output: {unwritten.strerror or unwritten}")
     note(bounded(message, _SHOWN_CHARS))
     if run_id is not None:
         short = run_id[:16]

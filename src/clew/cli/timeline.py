@@ -14,7 +14,7 @@ import msgspec
 from clew.analyze.sampling import is_sampled
 from clew.analyze.times import as_of, measure_times
 from clew.cli.destination import STDOUT, DestinationError, destination
-from clew.cli.options import home_option, json_option, run_argument
+from clew.cli.options import FilePath, home_option, json_option, run_argument
 from clew.cli.output import NARROWEST, Page, note, print_json, write_bytes
 from clew.cli.reading import read_run
 from clew.cli.table import shorten
@@ -53,10 +53,10 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command()
 @run_argument
-@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Write a picture as SVG.")
-@click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Write a picture as PNG.")
+@click.option("--svg", type=FilePath(path_type=Path), metavar="FILE", help="Write a picture as SVG.")
+@click.option("--png", type=FilePath(path_type=Path), metavar="FILE", help="Write a picture as PNG.")
 @click.option(
-    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page that needs no other file."
+    "--html", type=FilePath(path_type=Path), metavar="FILE", help="Write a page that needs no other file."
 )
 @click.option(
     "--width", type=click.IntRange(min=NARROWEST), metavar="N", help="Columns.  [default: the window's]"

@@ -2,7 +2,8 @@
 
 Two ways, because neither does for all. `diverted()` catches whatever goes through `sys.stdout`, in a program that
 has its own use for its standard output. `quiet_stdout()` is for the command, which may take the descriptor itself: it
-also catches `os.write(1, ...)`, compiled code and child processes.
+also catches `os.write(1, ...)`, compiled code and child processes. `result_on_stdout()` is for what the command then
+prints, and for what tools have left to happen at the end of the process.
 """
 
 from __future__ import annotations
@@ -157,12 +158,14 @@ def quiet_stdout() -> Iterator[TextIO]:
     """Point descriptor 1 at stderr and yield a text stream to the real standard output.
 
     The stream stands on a descriptor that no program started in between inherits. Where `sys.stdout` is no descriptor
-    1 (a notebook, a test), the stream is `sys.stdout` as it was.
+    1 (a notebook, a test), the stream is `sys.stdout` as it was. A tool that puts streams of its own in the place of
+    `sys.stdout` and `sys.stderr`, to silence a library, does so until the end of this and no longer.
 
     Raises: OSError from the last flush of the stream.
     """
     with contextlib.ExitStack() as stack:
         given = sys.stdout
+        stack.callback(_put_back, given, sys.stderr)
         is_descriptor = _descriptor(given) == 1
         if is_descriptor:
             given.flush()
@@ -185,6 +188,41 @@ def quiet_stdout() -> Iterator[TextIO]:
             with contextlib.suppress(OSError, ValueError):
                 if is_descriptor:
                     given.flush()  # to stderr still
+
+
+@contextlib.contextmanager
+def result_on_stdout() -> Iterator[None]:
+    """Have what is printed in here be the last on descriptor 1: what tools left for the end (`atexit`) goes to stderr.
+
+    Raises: OSError: the output could not be written, unless another error is on its way, such as a SystemExit.
+    """
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError, ValueError):
+            _end_stdout()
+        raise
+    _end_stdout()
+
+
+def _end_stdout() -> None:
+    if _descriptor(sys.stdout) != 1:
+        return
+    after = 2
+    try:
+        sys.stdout.flush()
+    except OSError:
+        after = os.open(os.devnull, os.O_WRONLY)  # what is still in the buffer belongs nowhere
+        raise
+    finally:
+        with contextlib.suppress(OSError):  # no stderr
+            os.dup2(after, 1)
+
+
+def _put_back(stdout: TextIO, stderr: TextIO) -> None:
+    sys.stderr = stderr
+    if not isinstance(sys.stdout, _Stdout):  # where it is, an abandoned call needs it still
+        sys.stdout = stdout
 
 
 def _descriptor(stream: TextIO | None) -> int | None:
