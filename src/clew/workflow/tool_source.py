@@ -25,29 +25,40 @@ ANYTHING = Signature([], set(), takes_any=True)
 
 
 def signature_in(path: Path, function: str) -> Signature | None:
-    """Return what a function of a module takes; None where it is not there. A module is read once."""
-    try:
-        status = path.stat()
-        functions = _read_once(path, status.st_mtime_ns, status.st_size)
-    except OSError:
-        return None
+    """Return what a function of a module takes; None where it is not there."""
+    functions = functions_of(path, found=[])
     return None if functions is None else functions.get(function)
-
-
-@lru_cache(maxsize=256)
-def _read_once(path: Path, mtime_ns: int, size_bytes: int) -> dict[str, Signature] | None:
-    del mtime_ns, size_bytes  # another time or size is another text
-    return functions_of(path, found=[])
 
 
 def functions_of(path: Path, *, found: list[Problem]) -> dict[str, Signature] | None:
     """Return what can be called in a module; None where it cannot be read, `found` then says why.
 
-    Functions of the module itself are listed, and with unknown signatures what it assigns or imports.
+    Functions of the module itself are listed, and with unknown signatures what it assigns or imports. A module that
+    many tools are in is read once.
     """
+    try:
+        status = path.stat()
+    except OSError:
+        functions, problems = _read(path)
+    else:
+        functions, problems = _read_once(path, status.st_mtime_ns, status.st_size)
+    found += problems
+    return functions
+
+
+@lru_cache(maxsize=256)
+def _read_once(
+    path: Path, mtime_ns: int, size_bytes: int
+) -> tuple[dict[str, Signature] | None, list[Problem]]:
+    del mtime_ns, size_bytes  # another time or size is another text
+    return _read(path)
+
+
+def _read(path: Path) -> tuple[dict[str, Signature] | None, list[Problem]]:
+    found: list[Problem] = []
     text = read_text(path, found=found)
     if text is None:
-        return None
+        return None, found
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape in a user's string is no matter of ours
@@ -56,7 +67,7 @@ def functions_of(path: Path, *, found: list[Problem]) -> dict[str, Signature] | 
         line = error.lineno if isinstance(error, SyntaxError) else None
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         found.append(Problem(_place(path, line), f"this is no Python: {reason}"))
-        return None
+        return None, found
     functions: dict[str, Signature] = {}
     for statement in _statements(tree):
         match statement:
@@ -72,7 +83,7 @@ def functions_of(path: Path, *, found: list[Problem]) -> dict[str, Signature] | 
                 functions.update({target.id: ANYTHING for target in targets if isinstance(target, ast.Name)})
             case ast.AnnAssign(target=ast.Name(id=name)):
                 functions[name] = ANYTHING
-    return functions
+    return functions, found
 
 
 def _place(path: Path, line: int | None) -> Place:

@@ -8,7 +8,7 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from clew.errors import ProjectError, ToolError
 from clew.workflow.boundary import tool_files
@@ -31,13 +31,30 @@ _TIDY_S: Final = 2.0
 """How long an asynchronous tool that was cancelled may still print."""
 
 
+class ModuleFile(NamedTuple):
+    """Where the module of a tool is."""
+
+    folder: Path
+    name: str
+    root: Path
+    """Of the project, resolved as the folder is."""
+
+
 class PythonTool:
     """Calls a function in a thread, or awaits it on a loop for tools, so that it cannot hold the workflow up.
 
     The function may do what it likes: raise anything, call `sys.exit`, print, fork, never return.
     """
 
-    def __init__(self, node: ToolNode, *, root: Path, folder: Path, timeout_s: float | None) -> None:
+    def __init__(
+        self,
+        node: ToolNode,
+        *,
+        root: Path,
+        folder: Path,
+        timeout_s: float | None,
+        files: dict[str, ModuleFile] | None = None,
+    ) -> None:
         """Nothing is imported before the first call.
 
         Args:
@@ -45,13 +62,16 @@ class PythonTool:
             root: of the project; the module lies below it.
             folder: of the workflow; a plain module name means a file in its `tools/`, or in that of the root.
             timeout_s: after which a call is abandoned.
+            files: of the modules that tools of the same workflow are in; each is looked for once.
 
         Raises: ToolError: there is no such file, or it lies outside of the project.
         """
         self._node = node
         self._timeout_s = timeout_s
-        self._path, self._module = _find_module(node, root=root, folder=folder)
-        self._root = root.resolve()
+        known = {} if files is None else files
+        if node.module not in known:
+            known[node.module] = _find_module(node, root=root, folder=folder)
+        self._file = known[node.module]
         self._folder: ToolFolder | None = None
         self._function: Callable[..., Any] | None = None
         self._signature: inspect.Signature | None = None
@@ -75,10 +95,14 @@ class PythonTool:
         Raises: ToolError: the module failed, or has no such function.
         """
         if self._function is None:
-            diversion = Diversion()
             folder = self._opened()
-            work = lambda: self._shielded(lambda: self._find_function(folder), diversion)  # noqa: E731 - one line says it
-            self._function = await self._in_thread(work, diversion, doing="loading its module")
+            module = folder.loaded(self._file.name)
+            found = None if module is None else vars(module).get(self._node.function)
+            if not callable(found):
+                diversion = Diversion()
+                work = lambda: self._shielded(lambda: self._find_function(folder), diversion)  # noqa: E731 - one line says it
+                found = await self._in_thread(work, diversion, doing="loading its module")
+            self._function = found
             self._signature = signature_of(self._function)
         return self._function
 
@@ -108,7 +132,7 @@ class PythonTool:
 
     def _find_function(self, folder: ToolFolder) -> Callable[..., Any]:
         node = self._node
-        module = folder.load(self._module)
+        module = folder.load(self._file.name)
         found = getattr(module, node.function, None)
         if callable(found):
             function: Callable[..., Any] = found
@@ -120,7 +144,7 @@ class PythonTool:
 
     def _opened(self) -> ToolFolder:
         if self._folder is None:
-            self._folder = ToolFolder.open(self._path, root=self._root)
+            self._folder = ToolFolder.open(self._file.folder, root=self._file.root)
         return self._folder
 
     async def _in_thread(self, work: Callable[[], Any], diversion: Diversion, *, doing: str) -> Any:
@@ -203,13 +227,12 @@ def _exit_code(error: BaseException) -> int:
     return error.code & 0xFF if isinstance(error.code, int) else 1
 
 
-def _find_module(node: ToolNode, *, root: Path, folder: Path) -> tuple[Path, str]:
-    """Return the folder of a tool's module, and the module's name in it."""
+def _find_module(node: ToolNode, *, root: Path, folder: Path) -> ModuleFile:
     try:
         files = tool_files(root, folder, node.module)
     except ProjectError as error:
         raise ToolError(f"tool {node.id}: {error}") from None
     for file in files:
         if file.is_file():
-            return file.parent.resolve(), file.stem
+            return ModuleFile(file.parent.resolve(), file.stem, root.resolve())
     raise ToolError(f"tool {node.id}: there is no file {files[0]}")

@@ -36,6 +36,7 @@ class ToolFolder:
         self._users = 0
         self._package = f"{_PREFIX}{next(_numbers)}"
         self._own: dict[str, bool] = {}
+        self._loaded: dict[str, ModuleType] = {}
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self._import}
 
     @classmethod
@@ -69,7 +70,12 @@ class ToolFolder:
 
         Raises: whatever its code raises.
         """
-        return importlib.import_module(f"{self._package}.{name}")
+        module = self._loaded[name] = importlib.import_module(f"{self._package}.{name}")
+        return module
+
+    def loaded(self, name: str) -> ModuleType | None:
+        """Return the module `name` where it was loaded before, so that none of its code runs now."""
+        return self._loaded.get(name)
 
     def _enter(self) -> None:
         package = ModuleType(self._package)

@@ -16,7 +16,7 @@ from clew.workflow.project import McpServer, ToolNode
 from clew.workflow.tools.http_tool import HttpTool
 from clew.workflow.tools.mcp_tools import McpConnection
 from clew.workflow.tools.port import Tool, usable_name
-from clew.workflow.tools.python_tool import PythonTool
+from clew.workflow.tools.python_tool import ModuleFile, PythonTool
 from clew.workflow.tools.shell_tool import ShellTool
 
 
@@ -41,6 +41,7 @@ class Toolbox:
         self._allow_commands = frozenset(allow_commands)
         self._timeout_s = timeout_s
         self._tools: dict[str, Tool] = {}
+        self._files: dict[str, ModuleFile] = {}
         self._servers: dict[bytes, McpConnection] = {}
 
     def get(self, name: str) -> Tool:
@@ -114,7 +115,9 @@ class Toolbox:
     def _open(self, node: ToolNode) -> Tool:
         timeout_s = self._timeout_s if node.timeout_s is None else node.timeout_s
         if node.type == "python":
-            return PythonTool(node, root=self._root, folder=self._folder, timeout_s=timeout_s)
+            return PythonTool(
+                node, root=self._root, folder=self._folder, timeout_s=timeout_s, files=self._files
+            )
         if node.type == "http":
             return HttpTool(node, environ=self._environ, timeout_s=timeout_s)
         return ShellTool(
