@@ -33,12 +33,12 @@ class Definitions:
     def __init__(self, load: Callable[[Path], Project]) -> None:
         """Args: load: reads the workflow of a branch or trigger."""
         self._load = load
-        self._known: dict[tuple[Path, str], str] = {}
-        self._sources: dict[tuple[Path, str], str | None] = {}
+        self._known: dict[tuple[str, str], str] = {}
+        self._sources: dict[tuple[str, str], str | None] = {}
 
     def of(self, project: Project, node: AnyNode, *, incoming: list[Edge]) -> str:
         """Return the hash of a node: of its entry, its prompt, its tools' files with what they import, its workflow, and the edges."""
-        key = (project.place.path, node.id)
+        key = (str(project.place.path), node.id)
         found = self._known.get(key)
         if found is None:
             self._known[key] = ""  # a workflow in itself is not looked into again
@@ -50,27 +50,28 @@ class Definitions:
             "definition": node.definition,
             "edges": [(edge.source, edge.mapping, edge.condition) for edge in incoming],
         }
-        if isinstance(node, PromptNode | AgentNode):
-            prompt = project.prompts.get(node.prompt)
-            parts["prompt"] = (
-                None if prompt is None else _without_places(msgspec.to_builtins(prompt, enc_hook=str))
-            )
-            defaults = project.defaults
-            parts["defaults"] = (defaults.model, defaults.temperature, defaults.max_tokens)
-        if isinstance(node, ToolNode):
-            parts["source"] = self._source(project, node)
+        match node:
+            case ToolNode():
+                parts["source"] = self._source(project, node)
+            case PromptNode() | AgentNode():
+                prompt = project.prompts.get(node.prompt)
+                parts["prompt"] = (
+                    None if prompt is None else _without_places(msgspec.to_builtins(prompt, enc_hook=str))
+                )
+                defaults = project.defaults
+                parts["defaults"] = (defaults.model, defaults.temperature, defaults.max_tokens)
+            case BranchNode() | TriggerNode() if node.workflow != "self":
+                parts["workflow"] = self._workflow(self._load(workflow_path(project, node.workflow)))
         if isinstance(node, AgentNode):
             tools = [found for name in node.tools if isinstance(found := project.nodes.get(name), ToolNode)]
             parts["tools"] = [(tool.definition, self._source(project, tool)) for tool in tools]
-        if isinstance(node, BranchNode | TriggerNode) and node.workflow != "self":
-            parts["workflow"] = self._workflow(self._load(workflow_path(project, node.workflow)))
         return parts
 
     def _source(self, project: Project, node: ToolNode) -> str | None:
         """Return the hash of a Python tool's file and of the project's files that it imports; None where there is none."""
         if node.type != "python":
             return None
-        key = (project.place.path, node.module)
+        key = (str(project.place.path), node.module)
         if key not in self._sources:
             self._sources[key] = _hash_of_module(project, node.module)
         return self._sources[key]

@@ -367,6 +367,6 @@ def _failure(node: AnyNode, error: Exception) -> NodeError:
 
 def _is_json(value: Any) -> bool:
     try:
-        return is_json(value)
+        return (type(value) is dict and not value) or is_json(value)
     except RecursionError:
         return False
