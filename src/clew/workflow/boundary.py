@@ -43,7 +43,7 @@ def _may_be_link(folder: Path, written: str) -> bool:
     place = str(folder)
     for step in written.split("/"):
         place = f"{place}/{step}"
-        if os.path.islink(place):
+        if os.path.islink(place):  # noqa: PTH114 - several times as fast as Path's
             return True
     return False
 

@@ -58,8 +58,8 @@ def with_params(
 
     Args:
         project: a valid one.
-        params: `node.field`, and its value as JSON has it; `prompt_text` of a prompt node or an agent is the body of
-            its prompt.
+        params: `node.field` or `node.field.inner`, and its value as JSON has it; `prompt_text` of a prompt node or an
+            agent is the body of its prompt.
         option: how the user gave them, for what is said of a mistake.
         environ: as for `load_project`; None: the environment of this process.
 
@@ -70,11 +70,11 @@ def with_params(
     said: list[str] = []
     changed, names = project, []
     for name, value in params.items():
-        node_id, dot, field = name.rpartition(".")
-        if not dot:
-            raise UsageError(f"{option}: {name!r} names no field; write NODE.FIELD=VALUE")
-        names.append(known_node(project, node_id, what=option))
-        changed = _with_field(changed, changed.nodes[node_id], field, value, said=said)
+        node_id, field, *inner = _address(project, name, option=option)
+        names.append(node_id)
+        node = changed.nodes[node_id]
+        whole = _put_into(node.definition.get(field), inner, value)
+        changed = _with_field(changed, node, field, whole, said=said)
     said += [problem.message for problem in problems(changed, environ=environ) if problem.is_error]
     for node_id in names:  # what the format lets pass in a file is no use where somebody gives it now
         before = check_node(project, project.nodes[node_id])
@@ -89,6 +89,30 @@ def with_params(
 def with_param(project: Project, name: str, value: Any, *, option: str = "--param") -> Project:
     """Return a project with one field of one node changed; as `with_params`."""
     return with_params(project, {name: value}, option=option)
+
+
+def _address(project: Project, name: str, *, option: str) -> list[str]:
+    """Return the node and the field, or the way into the field, that `node.field` or `node.field.inner` names.
+
+    Names of nodes may have dots in them: the longest that there is counts.
+    """
+    steps = name.split(".")
+    if len(steps) < 2:
+        raise UsageError(f"{option}: {name!r} names no field; write NODE.FIELD=VALUE")
+    for length in range(len(steps) - 1, 0, -1):
+        node_id = ".".join(steps[:length])
+        if node_id in project.nodes:
+            return [node_id, *steps[length:]]
+    return [known_node(project, steps[0], what=option)]  # which raises
+
+
+def _put_into(given: Any, steps: list[str], value: Any) -> Any:
+    """Return what a field holds with one entry of it changed; without steps, the value itself."""
+    if not steps:
+        return value
+    first, *rest = steps
+    entries = given if isinstance(given, dict) else {}
+    return {**entries, first: _put_into(entries.get(first), rest, value)}
 
 
 def _with_field(project: Project, node: AnyNode, field: str, value: Any, *, said: list[str]) -> Project:

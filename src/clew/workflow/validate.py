@@ -293,6 +293,12 @@ class _Check:
                         self._add(edge.place, message, is_error=False)
 
     def _reach(self) -> None:
+        if self._project.nodes and not self._steps and not self._doubts:
+            message = (
+                "nothing would run: a tool runs where an edge leads to it or away from it, and there is none"
+            )
+            self._add(self._project.place, message, is_error=False)
+            return
         joined = {name for edge in self._project.edges for name in (edge.source, edge.target)}
         if "" in joined or Doubt("section", "edges") in self._doubts:
             return
