@@ -309,3 +309,22 @@ def test_standard_output_carries_the_result_or_the_stream_and_never_both(tmp_pat
     done = run(place, "-i", '{"n": 21}', "-o", "text", CLEW_TELEMETRY_STDOUT="true")
     assert (done.returncode, done.stdout) == (0, "42\n")
     assert '"event":"workflow_completed"' in done.stderr
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_result_is_whole_whatever_looks_like_a_colour_in_it(tmp_path: Path, form: str) -> None:
+    place = write_project(
+        tmp_path / "project",
+        clew_yaml=MANIFEST.format(function="red", timeout=10),
+        tools__t_py="def red(n):\n    return {'n': '\\x1b[31mred\\x1b[0m'}\n",
+    )
+    shown = {
+        "text": "\x1b[31mred\x1b[0m\n",
+        "json": '{"success":true,"outputs":{"output":{"n":"\\u001b[31mred\\u001b[0m"}}}\n',
+    }
+    done = run(place, "-i", '{"n": 21}', "-o", form)
+    assert (done.returncode, done.stdout) == (0, shown[form])
+    again = subprocess.run(
+        [*CLEW, "replay", "latest", "-o", form], cwd=place, capture_output=True, text=True, check=False
+    )
+    assert (again.returncode, again.stdout) == (0, shown[form])

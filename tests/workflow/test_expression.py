@@ -189,3 +189,21 @@ def test_a_condition_comes_to_what_python_makes_of_it(text: str) -> None:
 def test_any_text_is_a_condition_or_an_expression_error(text: str) -> None:
     with contextlib.suppress(ExpressionError):
         parse(text).evaluate({"a": 1, "b": [1]})
+
+
+class Unwilling:
+    """As an array of numpy: neither true nor false, and unequal to nothing."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("ambiguous")
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("ambiguous")
+
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize("text", ["x", "not x", "x == y", "x in [y]", "x != y or x"])
+def test_a_value_that_will_not_be_judged_is_an_error_of_the_condition(text: str) -> None:
+    with pytest.raises(ExpressionError, match="a value cannot be judged: ValueError: ambiguous"):
+        parse(text).evaluate({"x": Unwilling(), "y": Unwilling()})

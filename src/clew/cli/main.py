@@ -126,6 +126,7 @@ def commands(context: click.Context) -> None:
 
 def main() -> NoReturn:
     """Run the command that the arguments name, and exit."""
+    _open_missing_streams()
     if "_CLEW_COMPLETE" in os.environ:
         commands.main(prog_name="clew")  # the shell asks what may follow; click answers and exits
     try:
@@ -137,6 +138,15 @@ def main() -> NoReturn:
         sys.excepthook = lambda *_: None
         raise KeyboardInterrupt from None
     sys.exit(code)
+
+
+def _open_missing_streams() -> None:
+    """Where a standard descriptor is closed, lead it to nothing: else the next file would get its number and its prints."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
 
 
 def run_command(arguments: Sequence[str]) -> int:

@@ -86,7 +86,7 @@ def replay(
     with result_on_stdout():
         if failure is not None:
             leave(failure, run_id=run_id, form=form)
-        click.echo(result_text(outputs, form))
+        click.echo(result_text(outputs, form), color=True)  # whole, as `clew run` prints it
 
 
 def _prepared(

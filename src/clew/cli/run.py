@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 
 import click
 import msgspec
@@ -184,14 +184,16 @@ def _run_project(
         if isinstance(failure, Exception):
             leave(failure, run_id=run_id, form=form, again=again)
         if form is not None or "stdout" not in options.to or not options.enabled:
-            click.echo(result_text(outputs, form))
+            click.echo(
+                result_text(outputs, form), color=True
+            )  # whole: click would take out what looks like colours
 
 
 @contextlib.contextmanager
 def _followed(prepared: ProjectRun, options: StreamOptions, *, node_count: int) -> Iterator[Pumps]:
     """Start what follows a run while it runs: the stream that was asked for, or else in a terminal the live tree."""
     run_id, recorder = prepared.run.run_id, session.recorder()
-    if run_id is None or recorder is None or options.enabled or not sys.stderr.isatty():
+    if run_id is None or recorder is None or options.enabled or not _is_terminal(sys.stderr):
         yield session.start_stream(run_id, options, report=note)
         return
     from clew.cli.live_tree import live_tree
@@ -205,6 +207,10 @@ def _followed(prepared: ProjectRun, options: StreamOptions, *, node_count: int) 
     ) as (tree, pump):
         prepared.on_text = tree.hear
         yield Pumps((pump,))
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _settings(flags: dict[str, Any]) -> Settings:

@@ -19,6 +19,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from clew.journal.descriptors import standard_taken
 from clew.journal.marks import as_end
 from clew.journal.signals import Tolerate, let_through
 
@@ -71,7 +72,7 @@ class MappedSegment:
         """After `grow` failed: take lines again, in the page that was kept back."""
         end = self._fill()
         base = end // _PAGE * _PAGE
-        window = mmap.mmap(self._fd, self._reserved - base, flags=_FLAGS, offset=base)
+        window = _map(self._fd, self._reserved - base, base)
         window.seek(end - base)
         self._map.close()
         self._map, self._base = window, base
@@ -145,7 +146,7 @@ class MappedSegment:
         _reserve(self._fd, base, length + _PAGE)
         self._reserved = base + length + _PAGE
         _touch(self._fd, end, base + length)
-        window = mmap.mmap(self._fd, length, flags=_FLAGS, offset=base)
+        window = _map(self._fd, length, base)
         window.seek(end - base)
         return window, base
 
@@ -181,6 +182,11 @@ def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str 
         if len(point) >= best and inside.startswith(point):
             best, kind = len(point), os.fsdecode(tail.partition(b" ")[0])
     return kind
+
+
+def _map(fd: int, length: int, offset: int) -> mmap.mmap:
+    with standard_taken():  # the map keeps a copy of the descriptor
+        return mmap.mmap(fd, length, flags=_FLAGS, offset=offset)
 
 
 def _touch(fd: int, start: int, end: int) -> None:

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Final, Protocol
 
 from clew.errors import JournalError
+from clew.journal.descriptors import beyond_standard
 from clew.journal.mapped import MappedSegment, can_map
 from clew.journal.signals import Tolerate, let_through
 from clew.journal.written import WrittenSegment
@@ -80,6 +81,7 @@ def create_segment(path: Path, mode: str, *, first_line: bytes) -> Segment:
             return _create_nameless(path, mode, first_line)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
+        fd = beyond_standard(fd)
         return _begin(fd, path, mode, first_line)
     except BaseException:
         path.unlink(missing_ok=True)
@@ -87,7 +89,7 @@ def create_segment(path: Path, mode: str, *, first_line: bytes) -> Segment:
 
 
 def _create_nameless(path: Path, mode: str, first_line: bytes) -> Segment:
-    fd = os.open(path.parent, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    fd = beyond_standard(os.open(path.parent, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600))
     segment = _begin(fd, path, mode, first_line)
     try:
         # Python follows the link only where it is given a directory too, which an absolute path does not need.

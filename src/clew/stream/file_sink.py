@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from clew.errors import SinkError
+from clew.journal.descriptors import beyond_standard
 from clew.stream.descriptor import Descriptor
 from clew.stream.formats import Encode, encode_jsonl
 from clew.stream.report import Report, tell
@@ -131,7 +132,7 @@ class FileSink:
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        fd = os.open(self.path, _FLAGS, 0o600)
+        fd = beyond_standard(os.open(self.path, _FLAGS, 0o600))
         try:
             self._file = Descriptor(fd)
             status = os.fstat(fd)

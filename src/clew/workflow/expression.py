@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from clew.errors import ExpressionError
+from clew.record.plain import safe_str
 from clew.workflow.syntax import (
     Alternatives,
     Comparison,
@@ -62,12 +63,18 @@ class Expression:
         `and` and `or` look at their right side only where it matters. Values of different types are unequal (a
         boolean is no number), and cannot be ordered.
 
-        Raises: ExpressionError: a field is missing, or two values cannot be compared.
+        Raises: ExpressionError: a field is missing, or two values cannot be compared, or a value will not be judged.
         """
         try:
             return bool(_value(self._term, values))
         except RecursionError:
             raise ExpressionError("the values are nested too deeply to be compared") from None
+        except ExpressionError:
+            raise
+        except Exception as error:  # an object of a tool's, asked whether it is true or what it equals
+            raise ExpressionError(
+                f"a value cannot be judged: {type(error).__name__}: {safe_str(error)}"
+            ) from None
 
     def seen(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields that it speaks of with the values that they have; what is missing is left out."""

@@ -9,6 +9,7 @@ prints, and for what tools have left to happen at the end of the process.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import sys
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
 
@@ -49,7 +51,7 @@ class _Stdout:
             return self._original
         if diversion.is_over:
             raise SystemExit("nobody waits for this call any more")
-        return sys.stderr
+        return sys.stderr or _nowhere()
 
     def write(self, text: str) -> int:
         return self._stream().write(text)
@@ -64,6 +66,12 @@ class _Stdout:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream(), name)
+
+
+@functools.cache
+def _nowhere() -> TextIO:
+    """Return what takes the prints of tools where there is no stderr."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 class _Layer:
