@@ -129,10 +129,15 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
 
 
 def test_the_command_that_goes_on_is_quoted_and_has_the_options_that_matter() -> None:
-    assert resume_command("my project", "01", dry_run=True, home=Path("/h")) == (
+    nothing = {"dry_run": False, "emit_signal": False, "entrypoint": None, "until": None, "param": ()}
+    assert resume_command("my project", "01", {**nothing, "dry_run": True}, home=Path("/h")) == (
         "clew run 'my project' --resume latest --dry-run --home /h"
     )
-    assert resume_command("p", None, dry_run=False, home=None) is None
+    given = {**nothing, "entrypoint": "a", "until": "b", "param": ("a.model=x y",), "emit_signal": True}
+    assert resume_command("p", "01", given, home=None) == (
+        "clew run p --resume latest --emit-signal --entrypoint a --until b --param 'a.model=x y'"
+    )
+    assert resume_command("p", None, nothing, home=None) is None
 
 
 def test_a_long_message_is_bounded_and_says_how_long_it_was() -> None:

@@ -99,7 +99,7 @@ def _prepared(
         )
     if not Path(manifest).is_file():
         raise UsageError(f"the project of run {old.run_id[:16]} is gone: there is no file {manifest}")
-    project, options = _changed(read_project(Path(manifest)), fork, changes)
+    project, options = _changed(read_project(Path(manifest)), old, fork, changes)
     attributes = {} if fork is None else {"fork": fork, "changes": list(changes)}
     options = dataclasses.replace(
         options, replay=old.run_id, offline=offline or fork is None, attributes=attributes
@@ -107,10 +107,13 @@ def _prepared(
     return run_of(project, options)
 
 
-def _changed(project: Project, fork: str | None, changes: tuple[str, ...]) -> tuple[Project, RunOptions]:
-    """Return the project with what --set says of its nodes, and the options with what else it says."""
+def _changed(
+    project: Project, old: ExecutionTrace, fork: str | None, changes: tuple[str, ...]
+) -> tuple[Project, RunOptions]:
+    """Return the project as the old run had it, with what --set says of its nodes; and the options of that run."""
     from clew.workflow.addresses import find_node
-    from clew.workflow.changes import read_assignment, with_param
+    from clew.workflow.changes import read_assignment
+    from clew.workflow.changes_inside import with_params_inside
     from clew.workflow.manifest import load_project
     from clew.workflow.runner import RunOptions
 
@@ -118,26 +121,38 @@ def _changed(project: Project, fork: str | None, changes: tuple[str, ...]) -> tu
         return load_project(path, environ=os.environ)
 
     inputs: dict[str, Any] = {}
-    params: dict[str, Any] = {}
-    place = None if fork is None else find_node(project, fork, load=load, what="--fork")
+    now: dict[str, Any] = {}
+    if fork is not None:
+        find_node(project, fork, load=load, what="--fork")
     for text in changes:
         name, value = read_assignment(text, option="--set")
         if name.startswith("input."):
             inputs[name.removeprefix("input.")] = value
-        elif place is None:
+        elif fork is None:
             raise UsageError(
                 "--set needs --fork NODE, the node to change; only --set input.FIELD=VALUE does without"
             )
         else:
-            field = "prompt_text" if name == "prompt" else name
-            params[f"{fork}.{field}"] = value
-            changed = with_param(place.project, f"{place.node_id}.{field}", value, option="--set")
-            place = place._replace(project=changed)
-    path = project.place.path if place is None else place.project.place.path
-    if place is not None and path == project.place.path:
-        return place.project, RunOptions(inputs=inputs, params=params)
-    workflows = {} if place is None else {path.resolve(): place.project}
-    return project, RunOptions(inputs=inputs, params=params, workflows=workflows)
+            now[f"{fork}.{'prompt_text' if name == 'prompt' else name}"] = value
+    then = old.params or {}
+    project, workflows = with_params_inside(
+        project, then, load=load, option=f"--param of run {old.run_id[:16]}"
+    )
+    again, more = with_params_inside(
+        project, now, load=lambda path: workflows.get(path.resolve()) or load(path), option="--set"
+    )
+    return again, RunOptions(
+        inputs=inputs,
+        params={**then, **now},
+        workflows={**workflows, **more},
+        entrypoint=_text(old, "entrypoint"),
+        until=_text(old, "until"),
+    )
+
+
+def _text(old: ExecutionTrace, name: str) -> str | None:
+    found = old.attributes.get(name)
+    return found if isinstance(found, str) else None
 
 
 def _tell(

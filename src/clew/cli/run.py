@@ -172,7 +172,7 @@ def _run_project(
             failure = error
         finally:
             _finish(pumps, pid=pid)
-    again = resume_command(target, run_id, dry_run=own["dry_run"], home=flags.get("home"))
+    again = resume_command(target, run_id, own, home=flags.get("home"))
     if isinstance(failure, KeyboardInterrupt):
         note(f"interrupted; {f'go on with: {again}' if again else 'nothing of it was recorded'}")
         raise ProgramInterrupted from None

@@ -258,11 +258,21 @@ def exit_code(error: BaseException) -> int:
     return FAILED
 
 
-def resume_command(target: str, run_id: str | None, *, dry_run: bool, home: Path | None) -> str | None:
-    """Return the command that goes on with the latest run of a project; None where it left no record."""
+def resume_command(
+    target: str, run_id: str | None, flags: dict[str, Any], *, home: Path | None
+) -> str | None:
+    """Return the command that goes on with the latest run of a project; None where it left no record.
+
+    flags: as `take_project_options` returned them. Those that decide what runs have to be said again.
+    """
     if run_id is None:
         return None
-    more = ["--dry-run"] if dry_run else []
+    more = [option for option in ("--dry-run", "--emit-signal") if flags[option[2:].replace("-", "_")]]
+    for option in ("--entrypoint", "--until"):
+        if flags[option[2:]] is not None:
+            more += [option, flags[option[2:]]]
+    for param in flags["param"]:
+        more += ["--param", param]
     if home is not None:
         more += ["--home", str(home)]
     return shlex.join(["clew", "run", target, "--resume", "latest", *more])

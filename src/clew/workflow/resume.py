@@ -47,7 +47,7 @@ def _own_latest(store: Store, project: Project, reference: str) -> str:
         return reference
     back = int(match[1] or 0)
     for row in store.runs():
-        if row.depth or row.kind != "workflow" or row.name != project.name:
+        if row.depth or row.kind != "workflow":
             continue
         if store.trace(row.run_id).attributes.get("manifest") != str(project.place.path):
             continue

@@ -121,7 +121,9 @@ class ProjectRun:
         Raises: NodeError: a node failed; SignalTimeoutError: what it waits for did not come; KeyboardInterrupt.
         """
         with self.run:
-            emits = self._options.emit_signals or self._project.orchestration.emit_signals
+            # What others go by is what really happened last, not a look back at it.
+            is_replay = self._options.replay is not None
+            emits = not is_replay and (self._options.emit_signals or self._project.orchestration.emit_signals)
             if emits:
                 self._signals.clear(self._project.name)
                 self._signal("started")
@@ -133,7 +135,9 @@ class ProjectRun:
                     self._signal("failed", error=str(error) or type(error).__name__)
                 raise
             self.run.output(outputs)
-            published = publish(self._project, outputs, home=self._surroundings.home)
+            published = None
+            if not is_replay:
+                published = publish(self._project, outputs, home=self._surroundings.home)
             if emits:
                 self._signal("completed", outputs_path=published)
                 self._signal("ready", outputs_path=published)
@@ -165,7 +169,7 @@ class ProjectRun:
             earlier=self._earlier if options.resume is not None else None,
             around_tool=around_tool,
             around_toolbox=around_toolbox,
-            signals=self._signals,
+            signals=None if options.replay is not None else self._signals,
             spawn=spawn,
             told=self._warn,
             dry_run=options.dry_run,
@@ -293,6 +297,8 @@ class ProjectRun:
             "resumed": options.resume,
             "replay_of": options.replay,
             "dry_run": options.dry_run or None,
+            "entrypoint": options.entrypoint,
+            "until": options.until,
             CAPTURE: None if recorder.values.capture == "full" else recorder.values.capture,
             **options.attributes,
         }
