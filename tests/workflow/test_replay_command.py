@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from clew.store.store import Store
-from tests.workflow.commands import project, run
+from tests.workflow.commands import CLEW, project, run
 from tests.workflow.running import write_project
 from tests.workflow.test_whole_answers import ASK, logged, outputs, replay, written
 
@@ -151,6 +152,10 @@ def test_a_replay_does_not_start_again_what_a_trigger_started(tmp_path: Path) ->
     assert "the outputs are the same" in done.stderr
     time.sleep(0.5)
     assert [row.name for row in store.runs()].count("doubling") == 1
+    compared = [*CLEW, "diff", starter, "latest", "--fail-on", "any"]
+    same = subprocess.run(compared, cwd=place, capture_output=True, text=True, check=False)
+    assert same.returncode == 0, same.stdout + same.stderr
+    assert "a replay starts no process: 1 of the runs inside OLD" in same.stderr
 
 
 def test_what_a_resumed_run_kept_is_replayed_from_the_run_that_did_it(tmp_path: Path) -> None:

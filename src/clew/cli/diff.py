@@ -78,7 +78,18 @@ def _compare(old: str, new: str, *, home: Path | None, most: int | None) -> Comp
     # Two traces of a million events live as long as the command does, and there is no cycle among them.
     gc.freeze()
     (ours, old_inner), (theirs, new_inner) = traces
+    if theirs.attributes.get("replay_of") == ours.run_id and "fork" not in theirs.attributes:
+        old_inner = _in_its_process(ours, old_inner)
     return compare(align(ours, theirs, old_inner=old_inner, new_inner=new_inner), most=most)
+
+
+def _in_its_process(run: ExecutionTrace, inner: list[ExecutionTrace]) -> list[ExecutionTrace]:
+    """Return the runs inside a run that its own process did: a replay of it starts no other."""
+    own = set(run.writers)
+    kept = [each for each in inner if not own.isdisjoint(each.writers)]
+    if len(kept) < len(inner):
+        note(f"not compared, for a replay starts no process: {len(inner) - len(kept)} of the runs inside OLD")
+    return kept
 
 
 def _with_inner(store: Store, run_id: str) -> tuple[ExecutionTrace, list[ExecutionTrace]]:
