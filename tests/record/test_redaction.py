@@ -169,6 +169,28 @@ def test_no_secret_reaches_the_log_from_the_run_itself(kind: str, field: str) ->
         assert log.trace().lost == 0
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_a_text_that_is_to_be_hidden_is_in_no_place(place: str) -> None:
+    secret = "gsk_of a look that no=pattern.knows"
+    with recording() as log:
+        log.recorder.hide(f" {secret}\n")
+        with clew.run("job"):
+            PLACES[place](secret)
+        assert secret not in b"\n".join(log.lines()).decode()
+        assert log.trace().redacted >= 1
+        assert log.trace().lost == 0
+
+
+def test_what_is_to_be_hidden_is_so_from_then_on_and_hardly_a_word_ever() -> None:
+    redactor = Redactor()
+    said = "the answer is quite-an-odd-text, within"
+    assert redactor.clean(said) == (said, 0)
+    for secret in ("", "answer", "quite-an-odd-text", "quite-an-odd-text, with", "two\nlines"):
+        redactor.hide(secret)
+    assert redactor.clean(said) == (f"the answer is {REDACTED}in", 1)
+    assert redactor.clean("b'two\\nlines' two\nlines") == (f"b'{REDACTED}' {REDACTED}", 2)
+
+
 @pytest.mark.parametrize("case", IN_TEXT)
 def test_what_stands_around_a_secret_in_a_text_stays(case: str) -> None:
     text, secret = IN_TEXT[case]

@@ -72,6 +72,7 @@ class Sends:
     body: bytes
     content_type: str = "application/json"
     status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

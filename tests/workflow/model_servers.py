@@ -156,7 +156,8 @@ class ModelServer:
                 handler.connection.shutdown(socket.SHUT_RDWR)
                 handler.close_connection = True
             case Sends():
-                _respond(handler, answer.status, answer.body, {"content-type": answer.content_type})
+                headers = {"content-type": answer.content_type, **answer.headers}
+                _respond(handler, answer.status, answer.body, headers)
             case Fails():
                 headers = {"content-type": "application/json", **answer.headers}
                 _respond(handler, answer.status, json.dumps(self.error(answer)).encode(), headers)

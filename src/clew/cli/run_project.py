@@ -144,7 +144,14 @@ def _models(*, dry_run: bool) -> Callable[[Project], Any]:
 
         defaults = project.defaults
         script = None if defaults.script is None else project.root / defaults.script
-        return open_models(environ=os.environ, base_url=defaults.base_url, script=script, dry_run=dry_run)
+        recorder = session.recorder()
+        return open_models(
+            environ=os.environ,
+            base_url=defaults.base_url,
+            script=script,
+            dry_run=dry_run,
+            hide=(lambda _secret: None) if recorder is None else recorder.hide,
+        )
 
     return open_for
 

@@ -150,6 +150,12 @@ class Recorder:
         twin.writer = JournalWriter(self.writer.home, self.clock, ids=self.ids, mode="memory")
         return twin
 
+    def hide(self, secret: str) -> None:
+        """Keep a text out of all that is written from now on, wherever it stands: see `Redactor.hide`."""
+        self._redactor.hide(secret)
+        self.clean = self._redactor.clean
+        self.plain_names.clear()  # they were judged without it
+
     def make_template(self, run: RecordedRun, name: str | tuple[str, str]) -> Template:
         """Return the fixed parts of a node's lines, and keep them for the run."""
         node, kind = name if isinstance(name, tuple) else (name, None)

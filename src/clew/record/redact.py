@@ -1,4 +1,7 @@
-"""Secrets are removed before the write: by the name of the field first, then by the look of the value."""
+"""Secrets are removed before the write: by the name of the field first, then by the look of the value.
+
+One that is known letter by letter, such as the key that a model is asked with, is found whatever it looks like.
+"""
 
 from __future__ import annotations
 
@@ -102,13 +105,24 @@ class Redactor:
         """Redact as usual, and also the fields of these names (case and separators do not matter)."""
         self._names = SecretNames(extra_names)
         self._named = NamedSecrets(self._names, extra_names)
+        self._hidden: tuple[str, ...] = ()
+        self.clean = self._clean
+        """Returns a text without the secrets in it, and how many there were."""
+
+    def hide(self, secret: str) -> None:
+        """Remove this text too from now on; one that is shorter than what is searched stays."""
+        secret = secret.strip()
+        if len(secret) >= SHORTEST_SECRET:
+            # In one step, for other threads; the longest first, which may have another one in it.
+            forms = {secret, ascii(secret)[1:-1]}  # as it is, and as an error prints it
+            self._hidden = tuple(sorted({*self._hidden, *forms}, key=len, reverse=True))
+            self.clean = self._clean_of_hidden  # which costs nothing as long as nothing is hidden
 
     def secret_name(self, name: str) -> bool:
         """Say whether a field of that name holds a secret. The answer is kept."""
         return name in self._names
 
-    def clean(self, text: str) -> tuple[str, int]:
-        """Return a text without the secrets in it, and how many there were."""
+    def _clean(self, text: str) -> tuple[str, int]:
         if len(text) < SHORTEST_SECRET:
             return text, 0
         found = 0
@@ -134,6 +148,15 @@ class Redactor:
             text, count = _clean_jwt(text)
             found += count
         return text, found
+
+    def _clean_of_hidden(self, text: str) -> tuple[str, int]:
+        hidden = 0
+        for secret in self._hidden:
+            if secret in text:
+                hidden += text.count(secret)
+                text = text.replace(secret, REDACTED)
+        text, found = self._clean(text)
+        return text, hidden + found
 
 
 def _clean_jwt(text: str) -> tuple[str, int]:

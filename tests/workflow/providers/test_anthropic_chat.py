@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from clew.errors import ProviderError
 from clew.model.usage import Usage
 from clew.workflow.chat import ChatAnswer, ChatRequest, Message, ToolCall, ToolSpec
 from clew.workflow.providers.anthropic_chat import AnthropicChat
-from tests.workflow.model_answers import Call, Says
+from tests.workflow.model_answers import Call, Says, Sends
 from tests.workflow.model_servers import AnthropicServer
 from tests.workflow.providers.asked import SEARCH, VERDICT, ask, request
 
@@ -160,3 +162,47 @@ def test_a_temperature_goes_by_the_last_version_of_the_api_that_knows_it() -> No
     assert [body.get("temperature") for body in server.requests] == [0.0, None]
     assert server.headers[0]["anthropic-version"] == "2023-06-01"
     assert server.headers[1]["anthropic-version"] > "2023-06-01"
+
+
+@pytest.mark.parametrize(
+    "counts,usage",
+    [
+        (f'"input_tokens":{"1" * 400},"output_tokens":5', Usage(output_tokens=5)),
+        (
+            '"input_tokens":1,"cache_read_input_tokens":50,"output_tokens":5',
+            Usage(input_tokens=51, output_tokens=5, cached_tokens=50),
+        ),
+        (
+            '"input_tokens":1,"output_tokens":5,"output_tokens_details":{"thinking_tokens":6}',
+            Usage(input_tokens=1, output_tokens=5),
+        ),
+    ],
+)
+def test_counts_that_cannot_be_are_unknown(counts: str, usage: Usage) -> None:
+    body = f'{{"model":"claude-sonnet-5","stop_reason":"end_turn","content":[{{"type":"text","text":"a"}}],"usage":{{{counts}}}}}'
+    with AnthropicServer([Sends(body.encode())]) as server:
+        answer = asked_of(server, request(MODEL))
+    assert answer.usage == usage
+    assert (answer.cost_usd is None) == (usage.input_tokens is None)
+
+
+def test_calls_that_are_counted_in_words_are_no_answer() -> None:
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"model": "m", "stop_reason": None, "usage": None}},
+        *(
+            {
+                "type": "content_block_start",
+                "index": index,
+                "content_block": {"type": "tool_use", "id": "a", "name": "now"},
+            }
+            for index in ("one", 2)
+        ),
+        {"type": "message_stop"},
+    ]
+    body = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode()
+    with (
+        AnthropicServer([Sends(body, "text/event-stream")]) as server,
+        pytest.raises(ProviderError) as caught,
+    ):
+        asked_of(server, request(MODEL), stream=True)
+    assert (caught.value.kind, caught.value.may_retry) == ("bad_answer", True)

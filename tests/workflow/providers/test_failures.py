@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import socket
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -122,6 +123,8 @@ def test_retry_after_as_a_date_is_carried(side: Side) -> None:
         ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
         ({"retry-after-ms": "x", "retry-after": "7"}, 7.0),
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, None),
+        ({"retry-after": f"Mon, 01 Jan {'9' * 5000} 00:00:00 GMT"}, None),
     ],
 )
 def test_what_retry_after_may_be(headers: dict[str, str], wait_s: float | None) -> None:
@@ -212,6 +215,33 @@ def test_a_key_that_a_provider_repeats_is_not_in_the_error(side: Side) -> None:
         assert "[redacted]" in message
 
 
+@pytest.mark.parametrize("key", ["gsk_aQ3xT7mW9pLz0vK5", "aQ3xT7mW/9pL.z0v+K5bN"])
+@pytest.mark.parametrize("mask", ["...", "…", "***", "••••"])
+def test_a_key_of_no_known_look_is_neither_in_the_error_nor_in_what_it_came_of(
+    side: Side, key: str, mask: str
+) -> None:
+    said = f"Wrong key: {key} ({key[:6]}{mask}{key[-4:]}, {mask}{key[-4:]})"
+    with side.server([Fails(401, said)]) as server:
+        error = refusal(side.client(api_key=key, base_url=server.url), request(side.model))
+    printed = "".join(traceback.format_exception(error))
+    assert key not in printed
+    assert key[-4:] not in str(error)
+    assert str(error).count("[redacted]") == 3
+    assert "SDKError: AuthenticationError" in printed, "the stack says which error of the SDK it was"
+
+
+def test_what_is_no_part_of_the_key_keeps_its_dots(side: Side) -> None:
+    error = failed(side, Fails(400, "messages...content: wait… at least 2 ** 3"))
+    assert str(error).endswith("messages...content: wait… at least 2 ** 3")
+
+
+def test_a_key_that_cannot_be_sent_is_not_quoted(side: Side) -> None:
+    with side.server([]) as server:
+        error = refusal(side.client(api_key="first\nsecond-line", base_url=server.url), request(side.model))
+        assert server.count == 0
+    assert "first" not in "".join(traceback.format_exception(error))
+
+
 def test_a_long_message_of_many_lines_is_cut_to_a_sentence(side: Side) -> None:
     message = str(failed(side, Fails(400, "no\n\tway " * 1000)))
     assert len(message) < 400
@@ -228,6 +258,57 @@ def test_an_address_that_is_none_is_said_to_be_so(side: Side) -> None:
     for url in ("http://[", "no address", "http://\x00/"):
         error = refusal(side.client(api_key=KEY, base_url=url), request(side.model))
         assert str(error).startswith(side.model)
+
+
+@pytest.mark.parametrize(
+    "body,kind", [(b"", "text/event-stream"), (b"<html></html>", "text/html"), (b"", "text/html")]
+)
+def test_a_stream_with_nothing_in_it_cannot_be_read(side: Side, body: bytes, kind: str) -> None:
+    error = failed(side, Sends(body, kind), stream=True)
+    assert (error.kind, error.may_retry) == ("bad_answer", True)
+    assert str(error).endswith("answered something that cannot be read: its stream has nothing in it")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_broken_compression_cannot_be_read(side: Side, stream: bool) -> None:
+    kind = "text/event-stream" if stream else "application/json"
+    answer = Sends(b"\x1f\x8bgarbage", kind, headers={"content-encoding": "gzip"})
+    assert failed(side, answer, stream=stream).kind == "bad_answer"
+
+
+def test_a_port_that_is_none_is_said_to_be_so(side: Side) -> None:
+    error = refusal(side.client(api_key=KEY, base_url="http://127.0.0.1:99999"), request(side.model))
+    assert str(error) == f"{side.model} cannot be reached, or broke off: connect(): port must be 0-65535"
+
+
+def raised_from(error: Exception, cause: BaseException | None) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+class ReadError(Exception):
+    """Called like the HTTP library's own, which says nothing."""
+
+
+class APIConnectionError(Exception):
+    """Called like the SDKs' own, which says no more than its name."""
+
+
+@pytest.mark.parametrize(
+    "cause,said",
+    [
+        (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer"),
+        (None, "the connection was lost"),
+        (
+            ExceptionGroup("unhandled errors", [OSError(101, "Network is unreachable")]),
+            "Network is unreachable",
+        ),
+    ],
+)
+def test_what_broke_a_connection_is_said_in_words(cause: BaseException | None, said: str) -> None:
+    error = raised_from(APIConnectionError("Connection error."), raised_from(ReadError(), cause))
+    failure = provider_failure(error, model="openai/x")
+    assert str(failure) == f"openai/x cannot be reached, or broke off: {said}"
 
 
 def test_a_failure_does_not_spoil_the_next_answer(side: Side) -> None:

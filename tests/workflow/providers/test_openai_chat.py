@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clew.errors import ProviderError
 from clew.model.usage import Usage
 from clew.workflow.chat import ChatAnswer, ChatRequest, Message, ToolCall
 from clew.workflow.providers.answer_parts import json_object
@@ -197,6 +198,39 @@ def test_calls_that_a_server_does_not_count_are_told_apart_by_their_ids() -> Non
         ("a", "search", {"query": "rain"}),
         ("b", "now", {}),
     ]
+
+
+def test_calls_that_are_counted_in_words_are_no_answer() -> None:
+    calls = [
+        [{"index": index, "id": index, "function": {"name": "now", "arguments": ""}}]
+        for index in ("one", "two")
+    ]
+    chunks = [{"choices": [{"delta": {"tool_calls": call}, "finish_reason": "tool_calls"}]} for call in calls]
+    body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks).encode()
+    with OpenAIServer([Sends(body, "text/event-stream")]) as server, pytest.raises(ProviderError) as caught:
+        asked_of(server, request("openai/m"), stream=True)
+    assert (caught.value.kind, caught.value.may_retry) == ("bad_answer", True)
+
+
+@pytest.mark.parametrize(
+    "sent,received,usage",
+    [
+        ("1" * 400, "5", Usage(output_tokens=5)),
+        ("9" * 17, "5", Usage(output_tokens=5)),
+        ('10,"prompt_tokens_details":{"cached_tokens":50}', "5", Usage(input_tokens=10, output_tokens=5)),
+        (
+            '10,"completion_tokens_details":{"reasoning_tokens":6}',
+            "5",
+            Usage(input_tokens=10, output_tokens=5),
+        ),
+    ],
+)
+def test_counts_that_cannot_be_are_unknown(sent: str, received: str, usage: Usage) -> None:
+    body = f'{{"model":"gpt-4o","usage":{{"prompt_tokens":{sent},"completion_tokens":{received}}},"choices":[{{"finish_reason":"stop","message":{{"content":"a"}}}}]}}'
+    with OpenAIServer([Sends(body.encode())]) as server:
+        answer = asked_of(server, request("openai/gpt-4o"))
+    assert answer.usage == usage
+    assert (answer.cost_usd is None) == (usage.input_tokens is None)
 
 
 def test_numbers_of_tokens_that_are_none_are_unknown() -> None:

@@ -6,8 +6,13 @@ from typing import Any, Final
 
 import msgspec
 
-MISSHAPEN: Final = (AttributeError, TypeError, KeyError, IndexError, ValueError)
+from clew.model.usage import Usage
+
+MISSHAPEN: Final = (AttributeError, TypeError, KeyError, IndexError, ValueError, OverflowError)
 """What reading an answer raises that has not the form of one."""
+
+MOST_TOKENS: Final = 2**53
+"""From here on not every reader of JSON counts exactly, and no answer has as many."""
 
 
 def text_of(value: object) -> str:
@@ -24,7 +29,31 @@ def text_of(value: object) -> str:
 
 def count_of(value: object) -> int | None:
     """Return a number of tokens, or None where the server does not say one."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS
+    return value if is_count else None  # type: ignore[return-value]
+
+
+def index_of(value: object) -> int:
+    """Return the number of a part of the answer.
+
+    Raises: TypeError where it is something else.
+    """
+    if not isinstance(value, int):
+        raise TypeError(f"a number was to come, and {type(value).__name__} came")
+    return value
+
+
+def consistent(usage: Usage) -> Usage:
+    """Return the counts; of two that contradict each other the part is unknown, for the whole is what is paid for."""
+    return msgspec.structs.replace(
+        usage,
+        cached_tokens=_part(usage.cached_tokens, usage.input_tokens),
+        reasoning_tokens=_part(usage.reasoning_tokens, usage.output_tokens),
+    )
+
+
+def _part(part: int | None, whole: int | None) -> int | None:
+    return None if part is not None and whole is not None and part > whole else part
 
 
 def json_object(raw: str) -> dict[str, Any] | None:

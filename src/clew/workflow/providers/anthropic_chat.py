@@ -12,9 +12,16 @@ import msgspec
 from clew.extras import require
 from clew.model.usage import Usage
 from clew.workflow.chat import CallPlace, ChatAnswer, ChatRequest, Message, ToolCall
-from clew.workflow.providers.answer_parts import MISSHAPEN, count_of, json_object, text_of
+from clew.workflow.providers.answer_parts import (
+    MISSHAPEN,
+    consistent,
+    count_of,
+    index_of,
+    json_object,
+    text_of,
+)
 from clew.workflow.providers.closed_schema import closed_schema
-from clew.workflow.providers.failures import failure, provider_failure, told
+from clew.workflow.providers.failures import NO_STREAM, failure, provider_failure, told, without_words
 from clew.workflow.providers.prices import BUILT_IN, Prices
 
 PREFIX: Final = "anthropic/"
@@ -82,12 +89,17 @@ class AnthropicChat:
         try:
             response = await client.messages.create(**parameters, stream=on_text is not None)
         except Exception as error:
-            raise provider_failure(error, model=request.model, secrets=self._secrets) from error
+            raise provider_failure(error, model=request.model, secrets=self._secrets) from without_words(
+                error
+            )
         if on_text is None:
             collected = _read_message(response, request.model)
         else:
             collected = await self._collect(response, request.model, on_text)
-        answer = collected.to_answer(request.model, self._prices)
+        try:
+            answer = collected.to_answer(request.model, self._prices)
+        except MISSHAPEN as error:
+            raise failure("bad_answer", model=request.model, reason=_NO_MESSAGE) from error
         if request.schema is not None and "output_config" not in parameters:
             return msgspec.structs.replace(answer, text=_without_fence(answer.text))
         return answer
@@ -106,7 +118,9 @@ class AnthropicChat:
                 try:
                     self._client = self._new_client()
                 except Exception as error:  # of an address that is none
-                    raise provider_failure(error, model=model, secrets=self._secrets) from error
+                    raise provider_failure(error, model=model, secrets=self._secrets) from without_words(
+                        error
+                    )
             return self._client
 
     def _new_client(self) -> Any:
@@ -120,14 +134,18 @@ class AnthropicChat:
 
     async def _collect(self, stream: Any, model: str, on_text: Callable[[str], None]) -> _Collected:
         collected = _Collected()
+        came = False
         async with stream, contextlib.aclosing(told(stream, model=model, secrets=self._secrets)) as events:
             async for event in events:
+                came = True
                 try:
                     text = collected.add_event(event)
                 except MISSHAPEN as error:
                     raise failure("bad_answer", model=model, reason=_NO_MESSAGE) from error
                 if text:
                     on_text(text)
+        if not came:
+            raise failure("bad_answer", model=model, reason=NO_STREAM)
         if not collected.is_whole:
             raise failure("connection", model=model, reason="its stream ended before the answer did")
         return collected
@@ -153,7 +171,7 @@ class _Collected:
             case "message_start":
                 self.add_about(event.message)
             case "content_block_start":
-                return self.add_block(event.index, event.content_block, is_whole=False)
+                return self.add_block(index_of(event.index), event.content_block, is_whole=False)
             case "content_block_delta" if event.delta.type == "text_delta":
                 self.pieces.append(text_of(event.delta.text))
                 return self.pieces[-1]
@@ -226,11 +244,13 @@ class _Collected:
         cached = self.counts.get("cache_read_input_tokens")
         if sent is not None:
             sent += (cached or 0) + (self.counts.get("cache_creation_input_tokens") or 0)
-        return Usage(
-            input_tokens=sent,
-            output_tokens=self.counts.get("output_tokens"),
-            cached_tokens=cached,
-            reasoning_tokens=self.counts.get("thinking_tokens"),
+        return consistent(
+            Usage(
+                input_tokens=sent,
+                output_tokens=self.counts.get("output_tokens"),
+                cached_tokens=cached,
+                reasoning_tokens=self.counts.get("thinking_tokens"),
+            )
         )
 
 

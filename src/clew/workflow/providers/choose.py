@@ -41,12 +41,14 @@ class ModelChooser:
         is_dry_run: bool,
         timeout_s: float,
         prices: Prices,
+        hide: Callable[[str], None],
     ) -> None:
         """See `open_models`, which is how one is made."""
         self._environ = environ
         self._base_url = base_url
         self._timeout_s = timeout_s
         self._prices = prices
+        self._hide = hide
         self._dry_run = DryRunModel() if is_dry_run else None
         self._open: dict[str, ChatModel] = {} if scripted is None else {"scripted": scripted}
 
@@ -91,10 +93,12 @@ class ModelChooser:
                 key = _NO_KEY
             if not key:
                 raise _no_key("OPENAI_API_KEY", name)
+            self._hide(key)
             return OpenAIChat(api_key=key, base_url=base_url, timeout_s=self._timeout_s, prices=self._prices)
         key, token = environ.get("ANTHROPIC_API_KEY"), environ.get("ANTHROPIC_AUTH_TOKEN")
         if not key and not token:
             raise _no_key("ANTHROPIC_API_KEY", name)
+        self._hide(key or token or "")
         return AnthropicChat(
             api_key=key or None,
             auth_token=None if key else token,
@@ -112,6 +116,7 @@ def open_models(
     dry_run: bool = False,
     timeout_s: float = TIMEOUT_S,
     prices: Path | None = None,
+    hide: Callable[[str], None] = lambda _secret: None,
 ) -> ModelChooser:
     """Return what asks models for a run. Nothing is loaded and no connection made before the first request.
 
@@ -123,6 +128,7 @@ def open_models(
         dry_run: answer everything from the schema that is asked for, whatever the model is.
         timeout_s: how long a provider may be silent.
         prices: a file of prices, in place of CLEW_PRICES.
+        hide: told of each key before it is used, so that a server that repeats it does not get it into the log.
 
     Raises: ProjectError where the script cannot be used, ConfigError where the prices cannot.
     """
@@ -135,6 +141,7 @@ def open_models(
         is_dry_run=dry_run,
         timeout_s=timeout_s,
         prices=load_prices(prices),
+        hide=hide,
     )
 
 

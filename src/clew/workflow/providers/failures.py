@@ -33,6 +33,7 @@ MAY_RETRY: Final = frozenset({"rate_limit", "timeout", "connection", "bad_answer
 _MOST_CHARACTERS: Final = 300
 _MOST_READ: Final = 4000
 """Of a message that may be of any size."""
+NO_STREAM: Final = "its stream has nothing in it"
 _SAYS: Final[dict[str, str]] = {
     "rate_limit": "wants fewer requests",
     "timeout": "did not answer in time",
@@ -77,8 +78,21 @@ _TOO_LONG: Final = re.compile(
 _NO_MONEY: Final = frozenset({"insufficient_quota", "billing_not_active", "billing_error"})
 _MASKED_KEY: Final = re.compile(r"\bsk-[\w*-]+|[\w-]*\*{3,}[\w-]*")
 """Providers repeat a wrong key with stars in its middle: both of its ends are nobody's business either."""
+_SHORTENED: Final = re.compile(r"([\w-]{0,64})(?:\.{2,}|…+|[*•]+)([\w-]{0,64})")
+_FEWEST_SHOWN: Final = 4
+"""Letters of a key that say something about it."""
+_MOST_CAUSES: Final = 8
 _REDACTOR: Final = Redactor()
 _T = TypeVar("_T")
+
+
+class SDKError(Exception):
+    """Says which error an SDK raised, and where. What that one said itself may be a key, whole or in part."""
+
+
+def without_words(error: Exception) -> SDKError:
+    """Return what a ProviderError is raised from, so that the stack in the log has the place and not the words."""
+    return SDKError(type(error).__name__).with_traceback(error.__traceback__)
 
 
 def provider_failure(error: Exception, *, model: str, secrets: Sequence[str] = ()) -> ProviderError:
@@ -91,7 +105,8 @@ def provider_failure(error: Exception, *, model: str, secrets: Sequence[str] = (
     """
     if isinstance(error, ProviderError):
         return error
-    names = {cls.__name__ for cls in type(error).__mro__}
+    meant = _chain(error) if _says_nothing(error) else [error]
+    names = {cls.__name__ for one in meant for cls in type(one).__mro__}
     body = _inner(getattr(error, "body", None))
     words = {str(body.get(key)) for key in ("type", "code") if body.get(key) is not None}
     status = _status(error, body)
@@ -141,7 +156,7 @@ async def told(
         async for piece in pieces:
             yield piece
     except Exception as error:
-        raise provider_failure(error, model=model, secrets=secrets) from error
+        raise provider_failure(error, model=model, secrets=secrets) from without_words(error)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -153,10 +168,11 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         try:
             wait_s = float(text) * scale
         except ValueError:
-            date = email.utils.parsedate_tz(text)
-            if date is None:
+            try:
+                date = email.utils.parsedate_tz(text)
+                wait_s = float("nan") if date is None else email.utils.mktime_tz(date) - time.time()
+            except (ValueError, OverflowError):  # a year of twenty digits
                 continue
-            wait_s = email.utils.mktime_tz(date) - time.time()
         if wait_s == wait_s and wait_s < float("inf"):  # noqa: PLR0124 - NaN is a number to float()
             return max(0.0, wait_s)
     return None
@@ -170,8 +186,9 @@ def _status(error: Exception, body: Mapping[str, Any]) -> int | None:
         word = body.get(key)
         if isinstance(word, str) and word in _TYPE_STATUS:
             return _TYPE_STATUS[word]
-        if str(word).isdecimal() and 400 <= int(str(word)) < 600:
-            return int(str(word))
+        digits = str(word)
+        if len(digits) == 3 and digits.isdecimal() and 400 <= int(digits) < 600:
+            return int(digits)
     return None
 
 
@@ -201,6 +218,7 @@ def _kind(names: set[str], status: int | None, said: str) -> FailureKind:
         "StreamError",
         "OSError",
         "EndOfStream",
+        "ExceptionGroup",  # of the tasks that connect
     }:
         return "connection"
     if names & {"APIError"}:  # in the middle of a stream, without a word that is known
@@ -225,12 +243,25 @@ def _reason(error: Exception, body: Mapping[str, Any], secrets: Sequence[str]) -
         return "it sent a page instead"  # of a proxy in between
     text = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     for secret in secrets:
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, REDACTED)
+        text = _without(text, secret.strip())
     text, _ = _REDACTOR.clean(_MASKED_KEY.sub(REDACTED, text))
     if len(text) > _MOST_CHARACTERS:
         text = text[: _MOST_CHARACTERS - 1] + "…"
     return text.rstrip(". ")
+
+
+def _without(text: str, secret: str) -> str:
+    """Return a text without a key, whole, as Python prints it, or with its middle left out."""
+    if len(secret) < SHORTEST_SECRET:
+        return text
+    for form in (secret, ascii(secret)[1:-1]):
+        text = text.replace(form, REDACTED)
+
+    def cleaned(match: re.Match[str]) -> str:
+        is_part = secret.startswith(match[1]) and secret.endswith(match[2])
+        return REDACTED if is_part and len(match[1]) + len(match[2]) >= _FEWEST_SHOWN else match[0]
+
+    return _SHORTENED.sub(cleaned, text)
 
 
 def _unstructured(error: Exception) -> str:
@@ -239,5 +270,26 @@ def _unstructured(error: Exception) -> str:
         text = getattr(error, "response").text  # noqa: B009 - no SDK is known here
         if isinstance(text, str) and text.strip():
             return text
-    cause = error.__cause__ if type(error).__name__ == "APIConnectionError" else None
-    return str(cause or error) or type(error).__name__
+    chain = _chain(error)
+    for one in chain:
+        words = "" if _says_nothing(one) else getattr(one, "strerror", None) or str(one)
+        if words:
+            return str(words)
+    if any(type(one).__name__ in {"ReadError", "WriteError"} for one in chain):
+        return "the connection was lost"
+    return str(error) or type(error).__name__
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an error and what it came of; in place of a group its first one stands."""
+    found: list[BaseException] = []
+    next_one: BaseException | None = error
+    while next_one is not None and len(found) < _MOST_CAUSES:
+        found.append(next_one)
+        next_one = next_one.exceptions[0] if isinstance(next_one, BaseExceptionGroup) else next_one.__cause__
+    return found
+
+
+def _says_nothing(error: BaseException) -> bool:
+    """Whether only what an error came of says what happened: "Connection error", "unhandled errors in a group"."""
+    return isinstance(error, BaseExceptionGroup) or type(error).__name__ == "APIConnectionError"

@@ -13,9 +13,16 @@ import msgspec
 from clew.extras import require
 from clew.model.usage import Usage
 from clew.workflow.chat import CallPlace, ChatAnswer, ChatRequest, Message, ToolCall
-from clew.workflow.providers.answer_parts import MISSHAPEN, count_of, json_object, text_of
+from clew.workflow.providers.answer_parts import (
+    MISSHAPEN,
+    consistent,
+    count_of,
+    index_of,
+    json_object,
+    text_of,
+)
 from clew.workflow.providers.closed_schema import closed_schema
-from clew.workflow.providers.failures import failure, provider_failure, told
+from clew.workflow.providers.failures import NO_STREAM, failure, provider_failure, told, without_words
 from clew.workflow.providers.prices import BUILT_IN, Prices
 
 PREFIX: Final = "openai/"
@@ -69,12 +76,17 @@ class OpenAIChat:
         try:
             response = await client.chat.completions.create(**parameters)
         except Exception as error:
-            raise provider_failure(error, model=request.model, secrets=[self._api_key]) from error
+            raise provider_failure(error, model=request.model, secrets=[self._api_key]) from without_words(
+                error
+            )
         if on_text is None:
             collected = _read_completion(response, request.model)
         else:
             collected = await self._collect(response, request.model, on_text)
-        return collected.to_answer(request.model, self._prices)
+        try:
+            return collected.to_answer(request.model, self._prices)
+        except MISSHAPEN as error:
+            raise failure("bad_answer", model=request.model, reason=_NO_COMPLETION) from error
 
     async def close(self) -> None:
         """Close the connections, if there are any."""
@@ -90,7 +102,9 @@ class OpenAIChat:
                 try:
                     self._client = self._new_client(openai)
                 except Exception as error:  # of an address that is none
-                    raise provider_failure(error, model=model, secrets=[self._api_key]) from error
+                    raise provider_failure(error, model=model, secrets=[self._api_key]) from without_words(
+                        error
+                    )
             return self._client
 
     def _new_client(self, openai: Any) -> Any:
@@ -103,14 +117,18 @@ class OpenAIChat:
 
     async def _collect(self, stream: Any, model: str, on_text: Callable[[str], None]) -> _Collected:
         collected = _Collected()
+        came = False
         async with stream, contextlib.aclosing(told(stream, model=model, secrets=[self._api_key])) as chunks:
             async for chunk in chunks:
+                came = True
                 try:
                     text = collected.add_chunk(chunk)
                 except MISSHAPEN as error:
                     raise failure("bad_answer", model=model, reason=_NO_COMPLETION) from error
                 if text:
                     on_text(text)
+        if not came:
+            raise failure("bad_answer", model=model, reason=NO_STREAM)
         if collected.finish_reason is None:
             raise failure("connection", model=model, reason="its stream ended before the answer did")
         return collected
@@ -158,7 +176,7 @@ class _Collected:
         self.refusals.append(text_of(getattr(message, "refusal", None)))
         for number, call in enumerate(message.tool_calls or []):
             index = getattr(call, "index", None)  # a piece says which call it belongs to
-            parts = self._parts(number if index is None else index, text_of(call.id))
+            parts = self._parts(number if index is None else index_of(index), text_of(call.id))
             if call.function is not None:
                 parts["name"] += text_of(call.function.name)
                 parts["raw"] += text_of(call.function.arguments)
@@ -276,9 +294,11 @@ def _arguments(call: ToolCall) -> str:
 def _usage(usage: Any) -> Usage:
     sent = getattr(usage, "prompt_tokens_details", None)
     received = getattr(usage, "completion_tokens_details", None)
-    return Usage(
-        input_tokens=count_of(usage.prompt_tokens),
-        output_tokens=count_of(usage.completion_tokens),
-        cached_tokens=count_of(getattr(sent, "cached_tokens", None)),
-        reasoning_tokens=count_of(getattr(received, "reasoning_tokens", None)),
+    return consistent(
+        Usage(
+            input_tokens=count_of(usage.prompt_tokens),
+            output_tokens=count_of(usage.completion_tokens),
+            cached_tokens=count_of(getattr(sent, "cached_tokens", None)),
+            reasoning_tokens=count_of(getattr(received, "reasoning_tokens", None)),
+        )
     )
