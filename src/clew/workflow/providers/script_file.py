@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -11,8 +12,9 @@ import msgspec
 from clew.errors import ProjectError
 from clew.extras import require
 from clew.workflow.project import Place, Problem
+from clew.workflow.providers.answer_parts import count_of
 from clew.workflow.providers.failures import FailureKind
-from clew.workflow.providers.scripted import ScriptedAnswer, ScriptedModel
+from clew.workflow.providers.scripted import ScriptedAnswer, ScriptedModel, ScriptedUsage
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_VALUES: Final = 200_000
@@ -156,8 +158,13 @@ def _convert(document: Any, lines: dict[str, int], line: int, wrong: Any) -> Scr
         return None
     if answer.error is not None and answer.error.kind not in get_args(FailureKind):
         wrong(lines["error"], f"`error.kind` is one of {', '.join(get_args(FailureKind))}")
-    if answer.delay_s < 0:
-        wrong(lines["delay_s"], "`delay_s` is not below 0")
+    if not 0 <= answer.delay_s < math.inf:
+        wrong(lines["delay_s"], "`delay_s` is a number of seconds from 0 on")
+    wait_s = None if answer.error is None else answer.error.retry_after_s
+    if wait_s is not None and not 0 <= wait_s < math.inf:
+        wrong(lines["error"], "`error.retry_after_s` is a number of seconds from 0 on")
+    if answer.usage is not None:
+        _check_usage(answer.usage, lines["usage"], wrong)
     if answer.times is not None and answer.times < 1:
         wrong(lines["times"], "`times` is at least 1")
     try:
@@ -166,6 +173,16 @@ def _convert(document: Any, lines: dict[str, int], line: int, wrong: Any) -> Scr
     except (TypeError, UnicodeError, RecursionError) as error:  # YAML has more than JSON
         wrong(lines.get("json", line), f"the answer has no form in JSON: {error}")
     return answer
+
+
+def _check_usage(usage: ScriptedUsage, line: int, wrong: Any) -> None:
+    counts = msgspec.structs.asdict(usage)
+    for name, count in counts.items():
+        if count is not None and count_of(count) is None:
+            wrong(line, f"`usage.{name}` is a number of tokens from 0 on")
+    for part, whole in (("cached_tokens", "input_tokens"), ("reasoning_tokens", "output_tokens")):
+        if counts[part] is not None and counts[whole] is not None and counts[part] > counts[whole]:
+            wrong(line, f"`usage.{part}` is a part of `{whole}`, and larger than that")
 
 
 def _line(node: Any) -> int:
