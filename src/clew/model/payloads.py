@@ -196,6 +196,8 @@ class ModelAnswered(Payload, frozen=True):
     """Model, messages, settings, tools and schema."""
     answer: Any = None
     """Text, tool calls, usage, cost, and where it came from if no model was asked."""
+    reason: str | None = None
+    """Why the answer is not whole: it was cut off, filtered or refused."""
 
 
 class ScoreRecorded(Payload, frozen=True):

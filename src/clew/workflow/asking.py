@@ -13,6 +13,7 @@ from clew.model.usage import Usage, total_usage
 from clew.record.context import current
 from clew.record.hot import event
 from clew.record.span import Span
+from clew.workflow.answer_ends import check_not_refused, why_unfinished
 from clew.workflow.chat import CallPlace, ChatAnswer, ChatModel, ChatRequest, Message
 from clew.workflow.project import AgentNode, Prompt, PromptNode
 from clew.workflow.services import Executing
@@ -95,19 +96,34 @@ class Asking:
             raise
         del asked[place.node_id]  # not where it is cancelled: whoever did that asks what it was waiting for
         _check_answer(request, answer)
-        self._note(request, answer, place=place, hashed=hashed)
+        unfinished = why_unfinished(request, answer)
+        self._note(request, answer, place=place, hashed=hashed, unfinished=unfinished)
+        if self._execution.project.prompts[self._node.prompt].format == "json":
+            check_not_refused(request, answer)
+        if unfinished is not None:
+            services.told(f"the answer of {place.node_id} was {unfinished}")
         return answer
 
     async def close(self) -> None:
         """Do nothing: the model is everybody's."""
 
-    def _note(self, request: ChatRequest, answer: ChatAnswer, *, place: CallPlace, hashed: str) -> None:
+    def _note(
+        self,
+        request: ChatRequest,
+        answer: ChatAnswer,
+        *,
+        place: CallPlace,
+        hashed: str,
+        unfinished: str | None,
+    ) -> None:
         event(
             ANSWERED,
+            level="INFO" if unfinished is None else "WARNING",
             request_hash=hashed,
             turn=place.turn,
             request=msgspec.to_builtins(request),
             answer=msgspec.to_builtins(answer),
+            **({} if unfinished is None else {"reason": unfinished}),
         )
         usage = answer.usage
         if usage is not None:
@@ -126,6 +142,8 @@ class Asking:
             span.usage(**told, cost_usd=cost, model=answer.model)
             if answer.source is not None:
                 span.set(source=answer.source)
+            if unfinished is not None:
+                span.set(unfinished=unfinished)
 
 
 def first_request(execution: Executing, node: PromptNode | AgentNode, inputs: dict[str, Any]) -> ChatRequest:
