@@ -16,7 +16,9 @@ def why_unfinished(request: ChatRequest, answer: ChatAnswer) -> str | None:
     """Return why an answer is not all that the model had to say, in few words; None where it is."""
     if answer.finish_reason == "length":
         bound = request.max_tokens
-        return "cut off at " + ("the model's bound" if bound is None else f"max_tokens ({bound})")
+        return "cut off at " + (
+            "the bound that holds without max_tokens" if bound is None else f"max_tokens ({bound})"
+        )
     return "refused, or stopped by a filter" if answer.finish_reason == _REFUSED else None
 
 
