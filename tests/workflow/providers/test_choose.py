@@ -114,3 +114,20 @@ def test_a_missing_sdk_is_told_with_the_line_that_gets_it(provider: str) -> None
 def test_a_script_without_yaml_is_told_with_the_line_that_gets_it(tmp_path: Path) -> None:
     with pytest.raises(MissingExtraError, match=r"pip install 'clew\[workflow\]'"):
         open_models(environ={}, script=tmp_path / "answers.yaml")
+
+
+@pytest.mark.parametrize(
+    "key, is_hidden",
+    [
+        ("gsk_9aLongEnough", True),
+        ("correcthorsebatterystaple", True),
+        ("not-needed", False),
+        ("ollama", False),
+    ],
+)
+def test_a_key_is_kept_out_of_the_log_and_a_word_in_its_place_is_not(key: str, is_hidden: bool) -> None:
+    hidden: list[str] = []
+    environ = {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    error = refusal(open_models(environ=environ, hide=hidden.append), request("openai/m"))
+    assert "cannot be reached" in str(error)
+    assert hidden == ([key] if is_hidden else [])

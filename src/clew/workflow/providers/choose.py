@@ -28,6 +28,9 @@ _FAMILIES: Final = {
 _NO_KEY: Final = "none"
 """What is sent to an endpoint of one's own for which no key is set; such servers seldom want one."""
 
+_LONGEST_WORD: Final = 20
+"""Keys are longer, or have digits in them."""
+
 
 class ModelChooser:
     """A ChatModel that hands each request to the provider of its model, whose client is made on first use."""
@@ -93,12 +96,12 @@ class ModelChooser:
                 key = _NO_KEY
             if not key:
                 raise _no_key("OPENAI_API_KEY", name)
-            self._hide(key)
+            self._keep_out(key)
             return OpenAIChat(api_key=key, base_url=base_url, timeout_s=self._timeout_s, prices=self._prices)
         key, token = environ.get("ANTHROPIC_API_KEY"), environ.get("ANTHROPIC_AUTH_TOKEN")
         if not key and not token:
             raise _no_key("ANTHROPIC_API_KEY", name)
-        self._hide(key or token or "")
+        self._keep_out(key or token or "")
         return AnthropicChat(
             api_key=key or None,
             auth_token=None if key else token,
@@ -106,6 +109,11 @@ class ModelChooser:
             timeout_s=self._timeout_s,
             prices=self._prices,
         )
+
+    def _keep_out(self, key: str) -> None:
+        """Have a key removed from the log, unless it is a word like `not-needed`, which answers may have in them too."""
+        if len(key) >= _LONGEST_WORD or any(character.isdigit() for character in key):
+            self._hide(key)
 
 
 def open_models(
