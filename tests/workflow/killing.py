@@ -1,5 +1,7 @@
 """A program that runs a project in children, kills them at random instants with SIGKILL, and goes on with each run.
 
+Half of those that go on are killed as well, and gone on with.
+
 Started by test_kill.py. Everything slow is imported once, before the first fork. Prints one JSON object a line.
 """
 
@@ -65,6 +67,10 @@ def paid_for(home: Path) -> list[str]:
     return found
 
 
+def question(body: Body) -> str:
+    return str(body["messages"][-1]["content"])
+
+
 def tell(entry: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(entry) + "\n")
     sys.stdout.flush()
@@ -92,21 +98,31 @@ def main(project: Path, home: Path, times: int, seed: int) -> NoReturn:
                 server.wait_for(chance.randrange(1, requests + 1))
                 time.sleep(chance.uniform(0, 0.02))
             os.kill(pid, signal.SIGKILL)
-            code = ended(pid)
-            recorded = paid_for(home)
+            killed = code = ended(pid)
             rows = [row for row in Store(home).runs() if row.parent_run_id is None]
             resumed = None
-            if rows and code != 0:
-                resumed = ended(child(project, resume=rows[0].run_id))
+            recorded: list[str] = []
+            paid_twice: list[str] = []
+            while rows and code != 0:
+                recorded, before = paid_for(home), server.count
+                pid = child(project, resume=rows[0].run_id)
+                is_last = chance.random() < 0.5
+                if not is_last:
+                    time.sleep(chance.uniform(0, whole_s))
+                    os.kill(pid, signal.SIGKILL)
+                resumed = code = ended(pid)
+                paid_twice += set(recorded) & {question(body) for body in server.requests[before:]}
+                if is_last:
+                    break
+                rows = [row for row in Store(home).runs() if row.parent_run_id is None]
             outputs = home / "outputs.json"
-            asked = [body["messages"][-1]["content"] for body in server.requests]
             told = {
-                "killed": code != 0,
+                "killed": killed != 0,
                 "resumed": resumed,
                 "outputs": json.loads(outputs.read_text()) if outputs.exists() else None,
                 "recorded": len(recorded),
-                "paid_twice": [question for question in recorded if asked.count(question) > 1],
-                "asked": len(asked),
+                "paid_twice": paid_twice,
+                "asked": server.count,
             }
             tell(told)
     os._exit(0)

@@ -22,7 +22,7 @@ _STARTED: Final = "workflow_started"
 _PROJECT: Final = "project_root"
 """A tag that only runs of workflow projects have."""
 _PROVENANCE: Final = frozenset(
-    {_PROJECT, "manifest", "resumed", "replay_of", "fork", "changes", "kept_from", "source"}
+    {_PROJECT, "manifest", "resumed", "start_from", "replay_of", "fork", "changes", "kept_from", "source"}
 )
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _encode = msgspec.json.Encoder(order="deterministic").encode

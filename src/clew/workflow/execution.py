@@ -63,6 +63,7 @@ class Execution:
         self.depth = depth
         self.resumed_run_id = resumed_run_id
         self.toolbox = services.open_toolbox(project)
+        self.again = plan.again
         self.outputs: dict[str, dict[str, Any]] = {}
         """Of each node that has some: completed ones, and branches that were skipped and pass on what they got."""
         self.cost_usd: float | None = 0.0
@@ -83,7 +84,7 @@ class Execution:
         self._states = None if services.recorder is None else States(services.recorder)
         self._conditions: dict[str, Expression] = {}
         ways = edges_out_of(project)
-        nodes = [name for name in project.nodes if name in plan.nodes]
+        nodes = [name for name in project.nodes if name in plan.nodes and name not in plan.kept]
         self._schedule = Schedule(
             nodes,
             {name: [edge.target for edge in ways[name] if edge.target in plan.nodes] for name in nodes},
@@ -111,13 +112,24 @@ class Execution:
             iteration=iteration,
         )
 
+    def keep(self) -> None:
+        """Record what is kept of an earlier run, before anything else: whatever ends this run, it can be gone on with."""
+        if self.resumed_run_id is None:
+            return
+        kept = self._plan.kept
+        event("run_resumed", resumed_run_id=self.resumed_run_id, kept_nodes=list(kept))
+        for count, (name, outputs) in enumerate(kept.items(), start=1):
+            node = self.project.nodes[name]
+            start = {"definition": self._definition(node), "iteration": self.iteration}
+            with open_span((name, _kind(node)), {"kept_from": self.resumed_run_id}, start=start) as span:
+                span.output(outputs)
+            self._done(node, outputs, pending=len(kept) - count + self._schedule.unsettled)
+
     async def run(self) -> dict[str, Any]:
         """Run to the end and return the outputs: those of each output node, or else of the last node that completed.
 
         Raises: NodeError: the first node that failed, with its error as the cause.
         """
-        if self.resumed_run_id is not None:
-            event("run_resumed", resumed_run_id=self.resumed_run_id, kept_nodes=list(self._plan.kept))
         await self._schedule.run(self._settle)
         return self.results()
 
@@ -142,10 +154,6 @@ class Execution:
     async def _settle(self, name: str) -> None:
         node = self.project.nodes[name]
         incoming = self._into[name]
-        kept = self._plan.kept.get(name)
-        if kept is not None:
-            self._keep(node, kept)
-            return
         live = [edge for edge in incoming if edge.source in self.outputs]
         if incoming and not live and not isinstance(node, OutputNode):
             self._skip(node, NOTHING_BEFORE)
@@ -200,14 +208,7 @@ class Execution:
         told: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
         event("node_skipped", node=node.id, **told)
 
-    def _keep(self, node: AnyNode, outputs: dict[str, Any]) -> None:
-        """Say that an earlier run did this node, so that the record of this run is whole."""
-        start = {"definition": self._definition(node), "iteration": self.iteration}
-        with open_span((node.id, _kind(node)), {"kept_from": self.resumed_run_id}, start=start) as span:
-            span.output(outputs)
-        self._done(node, outputs)
-
-    def _done(self, node: AnyNode, outputs: dict[str, Any]) -> None:
+    def _done(self, node: AnyNode, outputs: dict[str, Any], *, pending: int) -> None:
         self.outputs[node.id] = outputs
         self._completed.append(node.id)
         if node.id in self._choices:
@@ -216,7 +217,7 @@ class Execution:
             event(
                 "checkpoint_saved",
                 completed_nodes=len(self._completed),
-                pending_nodes=self._schedule.unsettled - 1,
+                pending_nodes=pending,
                 total_cost_usd=self.cost_usd,
             )
 
@@ -258,7 +259,7 @@ class Execution:
                     await asyncio.sleep(min(max(delay_s, wanted_s), retry.max_delay_s))
                 delay_s = min(delay_s * retry.factor, retry.max_delay_s)
             else:
-                self._done(node, outputs)
+                self._done(node, outputs, pending=self._schedule.unsettled - 1)
                 return
 
     async def _attempt(self, node: AnyNode, live: list[Edge], *, attempt: int) -> dict[str, Any]:

@@ -115,12 +115,22 @@ async def _round(
     project = services.load(workflow_path(execution.project, node.workflow))
     earlier_id = None
     plan: Plan = whole(project)
-    if services.earlier is not None and execution.resumed_run_id is not None:
-        earlier = services.earlier.round_of(execution.resumed_run_id, node.id, iteration or 0)
-        if earlier is not None and earlier.inputs == inputs:
-            earlier_id = earlier.run_id
-            plan = Plan(plan.nodes, services.earlier.kept(earlier.run_id, project).outputs)
-    attributes = {"node": node.id, "iteration": iteration, "project_root": str(project.root)}
+    earlier = None if node.id in execution.again else services.earlier
+    if earlier is not None and execution.resumed_run_id is not None:
+        earlier_id = earlier.round_of(
+            execution.resumed_run_id, execution.project, node.id, iteration=iteration or 0, inputs=inputs
+        )
+        if earlier_id is not None:
+            kept = earlier.kept(earlier_id, project)
+            plan = Plan(plan.nodes, kept.outputs)
+            for name, reason in kept.changed.items():
+                services.told(f"in the workflow of {node.id}, {name} runs again: {reason}")
+    attributes = {
+        "node": node.id,
+        "iteration": iteration,
+        "project_root": str(project.root),
+        "resumed": earlier_id,
+    }
     with services.new_run(
         project, inputs, attributes={name: value for name, value in attributes.items() if value is not None}
     ) as run:
@@ -128,6 +138,7 @@ async def _round(
             project, inputs=inputs, plan=plan, resumed_run_id=earlier_id, iteration=iteration
         )
         try:
+            inner.keep()
             outputs = await inner.run()
             run.output(outputs)
         finally:

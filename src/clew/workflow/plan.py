@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from graphlib import TopologicalSorter
 from typing import Any, NamedTuple
 
 from clew.errors import UsageError
@@ -16,7 +17,9 @@ class Plan(NamedTuple):
     nodes: frozenset[str]
     """Nodes that take part: they run, are kept, or are skipped for a condition."""
     kept: Mapping[str, dict[str, Any]]
-    """Outputs of nodes that an earlier run completed, by node."""
+    """Outputs of nodes that an earlier run completed, by node, each behind those before it."""
+    again: frozenset[str] = frozenset()
+    """Nodes that were asked for again, and all behind them: nothing of an earlier run stands for what they do."""
 
 
 def edges_into(project: Project) -> dict[str, list[Edge]]:
@@ -33,6 +36,15 @@ def edges_out_of(project: Project) -> dict[str, list[Edge]]:
     for edge in project.edges:
         found[edge.source].append(edge)
     return found
+
+
+def in_order(project: Project) -> list[str]:
+    """Return the nodes, each behind those before it: by the longest way to it, and then as in the manifest."""
+    into = {name: [edge.source for edge in edges] for name, edges in edges_into(project).items()}
+    depth: dict[str, int] = {}
+    for name in TopologicalSorter(into).static_order():
+        depth[name] = max((depth[source] + 1 for source in into[name]), default=0)
+    return sorted(project.nodes, key=depth.__getitem__)
 
 
 def step_names(project: Project) -> frozenset[str]:

@@ -90,6 +90,21 @@ class Replay:
                 pid = node.outputs.get("pid")
                 self._started += [pid] if isinstance(pid, int) and "kept_from" not in node.attributes else []
 
+    def forget(self, trace: ExecutionTrace, payloads: Payloads) -> None:
+        """Take out what a run was served that went on with the runs learned so far: its own record has that again."""
+        for node in trace.nodes:
+            for event in node.events:
+                values = event.values()
+                waiting: deque[Any] | None = None
+                if event.event == ANSWERED:
+                    waiting = self._answers.get(values["request_hash"])
+                elif event.event == "agent_tool_called":
+                    given = payloads.read(values.get("tool_input"), node=node)
+                    waiting = self._tools.get(_tool_hash(str(values.get("tool_name")), given.value))
+                taken = waiting.popleft() if waiting else None
+                if taken in self._lacking:
+                    self._lacking.remove(taken)
+
     def asked_again(self) -> list[str]:
         """Return a sentence for each answer that is there, but not whole, and so is not served."""
         sentences = [

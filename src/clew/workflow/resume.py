@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from graphlib import TopologicalSorter
 from typing import Any, Final
 
-from clew.errors import UsageError
+from clew.errors import NoSuchRunError, UsageError
 from clew.model.trace import ExecutionTrace
 from clew.record.redact import REDACTED
 from clew.store.store import Store
 from clew.workflow.definition import Definitions
-from clew.workflow.plan import edges_into
+from clew.workflow.plan import after, edges_into, in_order
 from clew.workflow.project import InputNode, Project
-from clew.workflow.services import Kept, Round
+from clew.workflow.services import Kept
 from clew.workflow.wholeness import OBJECTS, Payload, Payloads, holds
 
+START_FROM: Final = "start_from"
+"""The attribute of a run: the node from which on everything was to run again."""
 _LATEST: Final = re.compile(r"^latest(?:~(\d+))?$")
 
 
@@ -91,7 +92,8 @@ class EarlierRuns:
         self._store = store
         self._definitions = definitions
         self._traces: dict[str, ExecutionTrace] = {}
-        self._rounds: dict[str, dict[tuple[str, int], str]] | None = None
+        self._inside: dict[str, list[str]] | None = None
+        self._rounds: dict[str, dict[tuple[str, int], str]] = {}
 
     def trace(self, run_id: str) -> ExecutionTrace:
         """Return the trace of a run. Raises: NoSuchRunError."""
@@ -125,36 +127,65 @@ class EarlierRuns:
             )
         return {**kept, **given}
 
+    def chain(self, run_id: str) -> list[str]:
+        """Return a run, the one that it went on with, the one that that went on with ..., as far as the log has them.
+
+        Raises: NoSuchRunError: there is no such run.
+        """
+        found = [run_id]
+        before = self.trace(run_id).attributes.get("resumed")
+        while isinstance(before, str) and before not in found:
+            try:
+                trace = self.trace(before)
+            except NoSuchRunError:
+                break
+            found.append(before)
+            before = trace.attributes.get("resumed")
+        return found
+
     def kept(self, run_id: str, project: Project, *, inputs: dict[str, Any] | None = None) -> Kept:
-        """Return what can be kept of a run, and what runs again and why.
+        """Return what can be kept of a run and of those that it went on with, and what runs again and why.
 
         Args:
             run_id: the earlier run.
             project: the workflow as it is now.
             inputs: what it is given now; None for the same as then.
         """
+        found = Kept({}, {}, frozenset(project.nodes))
+        for each in reversed(self.chain(run_id)):
+            found = self._kept(each, project, inputs=inputs, before=found)
+        return found
+
+    def _kept(self, run_id: str, project: Project, *, inputs: dict[str, Any] | None, before: Kept) -> Kept:
+        """Return what can be kept of one run, where `before` is what could be kept of those that it went on with.
+
+        What it came to itself decides. It may have been ended before it came to say what it kept.
+        """
         trace = self.trace(run_id)
         done = {n.node_id: n for n in trace.nodes if n.status == "completed" and n.parent_id is None}
         then = self._hashes(trace)
+        anew = frozenset(name for name, node in done.items() if "kept_from" not in node.attributes)
+        stale = after(project, (anew | _asked_for(trace)) & project.nodes.keys())
         into = edges_into(project)
+        other_inputs = self._other_inputs(run_id, inputs)
         kept: dict[str, dict[str, Any]] = {}
         changed: dict[str, str] = {}
         again: set[str] = set()
-        given, lack = self.payloads(run_id).inputs()
-        other_inputs = None if inputs is None or inputs == given else "the inputs have changed"
-        if inputs is not None and lack is not None:
-            other_inputs = f"its inputs of then are not whole in the log ({lack})"
-        for name in _in_order(project):
+        for name in in_order(project):
             node = project.nodes[name]
-            before = [edge.source for edge in into[name] if edge.source in again]
-            now = self._definitions.of(project, node, incoming=into[name])
-            if name not in then:
-                again.add(name)  # it was not come to
-                continue
+            sources = [edge.source for edge in into[name] if edge.source in again]
             reason = None
-            if before:
-                reason = f"{before[0]} runs again"
-            elif then[name] != now:
+            if name not in then and (name in stale or name in before.again):
+                again.add(name)  # it was not come to
+                if name not in stale and name in before.changed:
+                    changed[name] = before.changed[name]
+                continue
+            if sources:
+                reason = f"{sources[0]} runs again"
+            elif name not in then:
+                if name in before.outputs:
+                    kept[name] = before.outputs[name]
+            elif then[name] != self._definitions.of(project, node, incoming=into[name]):
                 reason = "its definition has changed"
             elif isinstance(node, InputNode) and other_inputs is not None:
                 reason = other_inputs
@@ -164,21 +195,61 @@ class EarlierRuns:
                     kept[name] = outputs
             if reason is not None:
                 again.add(name)
-                if name in done:
+                if name in done or name in before.outputs:
                     changed[name] = reason
-        return Kept(kept, changed)
+        return Kept(kept, changed, frozenset(again))
 
-    def round_of(self, run_id: str, node_id: str, iteration: int) -> Round | None:
-        """Return the run that did a round of a branch, or a trigger's run; None where there was none."""
-        if self._rounds is None:
-            self._rounds = {}
-            for row in reversed(self._store.runs()):  # oldest first: the latest of a round counts
+    def _other_inputs(self, run_id: str, inputs: dict[str, Any] | None) -> str | None:
+        """Return why an input node of a run has to run again; None where it need not."""
+        given, lack = self.payloads(run_id).inputs()
+        if inputs is not None and lack is not None:
+            return f"its inputs of then are not whole in the log ({lack})"
+        return None if inputs is None or inputs == given else "the inputs have changed"
+
+    def round_of(
+        self, run_id: str, project: Project, node_id: str, *, iteration: int, inputs: dict[str, Any]
+    ) -> str | None:
+        """Return the run that did a round of a branch, or a trigger's run, for the same inputs; None: there was none.
+
+        Args:
+            run_id: the run that it was a part of, or a run that went on with that one.
+            project: the workflow of that run as it is now.
+            node_id: the branch or trigger.
+            iteration: of the branch, from 0; 0 for a trigger.
+            inputs: what the round is given now.
+        """
+        for each in self.chain(run_id):
+            found = self._rounds_in(each).get((node_id, iteration))
+            if found is not None and self.inputs(found) == inputs:
+                return found
+            if node_id in after(project, _asked_for(self.trace(each)) & project.nodes.keys()):
+                return None
+        return None
+
+    def _rounds_in(self, run_id: str) -> dict[tuple[str, int], str]:
+        """Return the runs directly in a run, by node and iteration."""
+        if run_id not in self._rounds:
+            found = self._rounds[run_id] = {}
+            for each in self._children().get(run_id, []):  # the latest of a round counts
+                attributes = self.trace(each).attributes
+                found[str(attributes.get("node")), int(attributes.get("iteration") or 0)] = each
+        return self._rounds[run_id]
+
+    def runs_in(self, run_id: str) -> list[str]:
+        """Return a run and all runs in it, those of a level in the order in which they began."""
+        found = [run_id]
+        for each in found:  # it grows
+            found += self._children().get(each, [])
+        return found
+
+    def _children(self) -> dict[str, list[str]]:
+        """Return the runs directly in each run, oldest first."""
+        if self._inside is None:
+            self._inside = {}
+            for row in reversed(self._store.runs()):
                 if row.parent_run_id is not None:
-                    attributes = self.trace(row.run_id).attributes
-                    place = (str(attributes.get("node")), int(attributes.get("iteration") or 0))
-                    self._rounds.setdefault(row.parent_run_id, {})[place] = row.run_id
-        found = self._rounds.get(run_id, {}).get((node_id, iteration))
-        return None if found is None else Round(found, self.inputs(found))
+                    self._inside.setdefault(row.parent_run_id, []).append(row.run_id)
+        return self._inside
 
     def _hashes(self, trace: ExecutionTrace) -> dict[str, Any]:
         """Return the definition of every node that was completed or skipped, as it was then."""
@@ -195,6 +266,12 @@ class EarlierRuns:
         return Payloads(self.trace(run_id), home=self._store.home)
 
 
+def _asked_for(trace: ExecutionTrace) -> frozenset[str]:
+    """Return the node from which on a run was to do everything again."""
+    start_from = trace.attributes.get(START_FROM)
+    return frozenset([start_from] if isinstance(start_from, str) else [])
+
+
 def _outputs(found: Payload) -> tuple[dict[str, Any], str | None]:
     """Return what a node gave, or why that cannot be kept."""
     if found.lack is not None:
@@ -202,10 +279,3 @@ def _outputs(found: Payload) -> tuple[dict[str, Any], str | None]:
     if not isinstance(found.value, dict):
         return {}, "its outputs are not in the log"
     return found.value, None
-
-
-def _in_order(project: Project) -> list[str]:
-    """Return the nodes, each behind those before it."""
-    into = {name: {edge.source for edge in edges} for name, edges in edges_into(project).items()}
-
-    return list(TopologicalSorter(into).static_order())

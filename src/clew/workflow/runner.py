@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from clew.errors import NoSuchRunError, UsageError, WorkflowError
+from clew.errors import UsageError, WorkflowError
 from clew.record.recorder import Recorder
 from clew.record.run import NoopRun, Run
 from clew.store.store import Store
@@ -23,7 +23,7 @@ from clew.workflow.plan import Plan, after, cut, from_entrypoint, known_node
 from clew.workflow.project import InputNode, Project, ToolNode
 from clew.workflow.publishing import publish
 from clew.workflow.replay import COMPLETED, UNENDED, Replay
-from clew.workflow.resume import EarlierRuns
+from clew.workflow.resume import START_FROM, EarlierRuns
 from clew.workflow.sameness import compared
 from clew.workflow.services import Services, Spawn
 from clew.workflow.shape import complaint, with_defaults
@@ -145,8 +145,6 @@ class ProjectRun:
 
     async def _execute(self) -> dict[str, Any]:
         options, surroundings = self._options, self._surroundings
-        if options.wait_for:
-            await self._signals.wait(options.wait_for, timeout_s=options.wait_timeout_s)
         live = surroundings.models(self._project)
         models: ChatModel = live
         spawn = surroundings.spawn
@@ -185,6 +183,9 @@ class ProjectRun:
             resumed_run_id=options.resume,
         )
         try:
+            execution.keep()
+            if options.wait_for:
+                await self._signals.wait(options.wait_for, timeout_s=options.wait_timeout_s)
             return _printable(await execution.run())
         finally:
             await live.close()
@@ -242,6 +243,7 @@ class ProjectRun:
         kept = self._earlier.kept(options.resume, project, inputs=self.inputs)
         outputs = {name: found for name, found in kept.outputs.items() if name in nodes}
         changed = {name: reason for name, reason in kept.changed.items() if name in nodes}
+        again: frozenset[str] = frozenset()
         if options.start_from is not None:
             again = after(project, [known_node(project, options.start_from, what="--start-from")])
             changed |= dict.fromkeys(sorted(again & outputs.keys()), "it was asked for")
@@ -250,7 +252,7 @@ class ProjectRun:
         told(f"kept of {options.resume}: {', '.join(outputs) or 'nothing'}")
         for name, reason in changed.items():
             told(f"{name} runs again: {reason}")
-        return Plan(nodes, outputs)
+        return Plan(nodes, outputs, again)
 
     def _make_replay(self, run_id: str, live: ChatModel | None, *, interrupted: bool = False) -> Replay:
         """Return what answers from a run and the runs in it.
@@ -262,26 +264,24 @@ class ProjectRun:
                 failed one was answered may be why it failed.
         """
         replay = Replay(run_id, live=live)
-        self._learn(replay, run_id, statuses=UNENDED if interrupted else None)
-        before = None if interrupted else self._earlier.trace(run_id).attributes.get("resumed")
-        while isinstance(before, str):  # what it kept of an earlier run was answered there
-            try:
-                self._learn(replay, before, statuses=COMPLETED)
-                before = self._earlier.trace(before).attributes.get("resumed")
-            except NoSuchRunError:
-                break
+        chain = self._earlier.chain(run_id)
+        if interrupted:
+            for each in reversed(chain):
+                self._forget(replay, each)
+                self._learn(replay, each, statuses=UNENDED)
+            return replay
+        self._learn(replay, run_id, statuses=None)
+        for each in chain[1:]:  # what it kept of an earlier run was answered there
+            self._learn(replay, each, statuses=COMPLETED)
         return replay
 
     def _learn(self, replay: Replay, run_id: str, *, statuses: frozenset[str] | None) -> None:
-        waiting = [run_id]
-        children: dict[str, list[str]] = {}
-        for row in reversed(self._store.runs()):
-            if row.parent_run_id is not None:
-                children.setdefault(row.parent_run_id, []).append(row.run_id)
-        while waiting:
-            each = waiting.pop(0)
+        for each in self._earlier.runs_in(run_id):
             replay.learn(self._earlier.trace(each), self._earlier.payloads(each), statuses=statuses)
-            waiting += children.get(each, [])
+
+    def _forget(self, replay: Replay, run_id: str) -> None:
+        for each in self._earlier.runs_in(run_id):
+            replay.forget(self._earlier.trace(each), self._earlier.payloads(each))
 
     def _waits(self) -> bool:
         """Nothing in a replay gets better by waiting, as long as it has not left the old run."""
@@ -295,6 +295,7 @@ class ProjectRun:
             "project_root": str(project.root),
             "manifest": str(project.place.path),
             "resumed": options.resume,
+            START_FROM: options.start_from,
             "replay_of": options.replay,
             "dry_run": options.dry_run or None,
             "entrypoint": options.entrypoint,

@@ -41,11 +41,13 @@ class Earlier(Protocol):
     """What earlier runs know: of a run that is resumed, and of the runs in it."""
 
     def kept(self, run_id: str, project: Project, *, inputs: dict[str, Any] | None = None) -> Kept:
-        """Return what can be kept of a run."""
+        """Return what can be kept of a run and of those that it went on with."""
         ...
 
-    def round_of(self, run_id: str, node_id: str, iteration: int) -> Round | None:
-        """Return the run that did a round of a branch, or a trigger's run; None where there was none."""
+    def round_of(
+        self, run_id: str, project: Project, node_id: str, *, iteration: int, inputs: dict[str, Any]
+    ) -> str | None:
+        """Return the run that did a round of a branch, or a trigger's run, for the same inputs; None: there was none."""
         ...
 
 
@@ -57,15 +59,8 @@ class Kept:
     """Of nodes whose outputs are used as they are."""
     changed: Mapping[str, str]
     """Nodes that were completed and run again all the same, and why."""
-
-
-@dataclass(frozen=True)
-class Round:
-    """A run within a run."""
-
-    run_id: str
-    inputs: dict[str, Any] | None
-    """What it was given; None where that is not known."""
+    again: frozenset[str]
+    """These, and the nodes that were not come to."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +126,8 @@ class Executing(Protocol):
     """The run that it goes on with."""
     iteration: int | None
     """The round of a loop that it is, from 0."""
+    again: frozenset[str]
+    """Nodes for which nothing of the run that it goes on with is used."""
     cost_usd: float | None
     """So far; None as soon as a price is unknown."""
     inputs: dict[str, Any]
@@ -156,6 +153,10 @@ class Executing(Protocol):
         iteration: int | None,
     ) -> Executing:
         """Return an execution of a workflow within this one."""
+        ...
+
+    def keep(self) -> None:
+        """Record what is kept of an earlier run."""
         ...
 
     async def run(self) -> dict[str, Any]:
