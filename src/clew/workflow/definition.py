@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,18 @@ class Definitions:
         """Args: load: reads the workflow of a branch or trigger."""
         self._load = load
         self._known: dict[tuple[str, str], str] = {}
+        self._flat: dict[Path, str] = {}
         self._sources: dict[tuple[str, str], str | None] = {}
 
     def of(self, project: Project, node: AnyNode, *, incoming: list[Edge]) -> str:
-        """Return the hash of a node: of its entry, its prompt, its tools' files with what they import, its workflow, and the edges."""
+        """Return the hash of a node: of its entry, its prompt, its tools' files with what they import, its workflows, and the edges."""
         key = (str(project.place.path), node.id)
         found = self._known.get(key)
         if found is None:
-            self._known[key] = ""  # a workflow in itself is not looked into again
-            found = self._known[key] = digest(_canonical.encode(self._parts(project, node, incoming)))
+            parts = self._parts(project, node, incoming)
+            if isinstance(node, BranchNode | TriggerNode):
+                parts["workflows"] = self._workflows(project, node)
+            found = self._known[key] = digest(_canonical.encode(parts))
         return found
 
     def _parts(self, project: Project, node: AnyNode, incoming: list[Edge]) -> dict[str, Any]:
@@ -60,8 +64,6 @@ class Definitions:
                 )
                 defaults = project.defaults
                 parts["defaults"] = (defaults.model, defaults.temperature, defaults.max_tokens)
-            case BranchNode() | TriggerNode() if node.workflow != "self":
-                parts["workflow"] = self._workflow(self._load(workflow_path(project, node.workflow)))
         if isinstance(node, AgentNode):
             tools = [found for name in node.tools if isinstance(found := project.nodes.get(name), ToolNode)]
             parts["tools"] = [(tool.definition, self._source(project, tool)) for tool in tools]
@@ -76,9 +78,32 @@ class Definitions:
             self._sources[key] = _hash_of_module(project, node.module)
         return self._sources[key]
 
-    def _workflow(self, project: Project) -> list[str]:
-        into = edges_into(project)
-        return [self.of(project, node, incoming=into[name]) for name, node in project.nodes.items()]
+    def _workflows(self, project: Project, node: BranchNode | TriggerNode) -> list[tuple[str, str]]:
+        """Return the file and the hash of every workflow that a node leads to, through whatever number of others.
+
+        Each is hashed without those in it, for workflows may lead to one another, and to themselves.
+        """
+        waiting = [workflow_path(project, node.workflow).resolve()]
+        found: dict[Path, str] = {}
+        while waiting:
+            path = waiting.pop()
+            if path not in found:
+                inner = self._load(path)
+                found[path] = self._hash_of_workflow(path, inner)
+                waiting += [
+                    workflow_path(inner, each.workflow).resolve()
+                    for each in inner.nodes.values()
+                    if isinstance(each, BranchNode | TriggerNode)
+                ]
+        folder = project.place.path.resolve().parent
+        return sorted((os.path.relpath(path, folder), hashed) for path, hashed in found.items())
+
+    def _hash_of_workflow(self, path: Path, project: Project) -> str:
+        if path not in self._flat:
+            into = edges_into(project)
+            parts = [self._parts(project, node, into[name]) for name, node in project.nodes.items()]
+            self._flat[path] = digest(_canonical.encode(parts))
+        return self._flat[path]
 
 
 def workflow_path(project: Project, workflow: str) -> Path:
