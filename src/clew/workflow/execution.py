@@ -17,7 +17,7 @@ from clew.workflow.attempts import may_retry, retry_of, timeout_of
 from clew.workflow.expression import Expression, parse
 from clew.workflow.flow import Verdict, arriving, look_at
 from clew.workflow.kinds import run_node
-from clew.workflow.plan import Plan, edges_into, edges_out_of
+from clew.workflow.plan import Plan, edges_into, edges_out_of, in_order
 from clew.workflow.project import AnyNode, BranchNode, Edge, OutputNode, Project, TriggerNode
 from clew.workflow.schedule import Schedule
 from clew.workflow.services import Executing, Services
@@ -77,7 +77,7 @@ class Execution:
             for name, edges in edges_into(project).items()
         }
         self._choices = _choices(project, plan)
-        self._completed: list[str] = []
+        self._completed: set[str] = set()
         self._loops: dict[str, dict[str, Any]] = {}
         self._is_recorded = services.recorder is not None
         """Where not, what runs for each node does not even ask the recording, which is quick to say no, but not so quick."""
@@ -126,20 +126,20 @@ class Execution:
             self._done(node, outputs, pending=len(kept) - count + self._schedule.unsettled)
 
     async def run(self) -> dict[str, Any]:
-        """Run to the end and return the outputs: those of each output node, or else of the last node that completed.
+        """Run to the end and return the outputs.
+
+        Those are the outputs of each output node, or else of the node that completed and has the longest way behind it.
+        Which one ended last makes no difference, for that is another one in each run.
 
         Raises: NodeError: the first node that failed, with its error as the cause.
         """
         await self._schedule.run(self._settle)
-        return self.results()
-
-    def results(self) -> dict[str, Any]:
-        """Return the outputs as they stand."""
         nodes = self.project.nodes
-        found = {name: self.outputs[name] for name in self._completed if isinstance(nodes[name], OutputNode)}
-        if found:
+        done = [name for name in nodes if name in self._completed]
+        found = {name: self.outputs[name] for name in done if isinstance(nodes[name], OutputNode)}
+        if found or not done:
             return found
-        return dict(self.outputs[self._completed[-1]]) if self._completed else {}
+        return dict(self.outputs[max(done, key=in_order(self.project).index)])
 
     def spend(self, cost_usd: float | None) -> None:
         """Add what a call cost; None where nobody knows."""
@@ -210,7 +210,7 @@ class Execution:
 
     def _done(self, node: AnyNode, outputs: dict[str, Any], *, pending: int) -> None:
         self.outputs[node.id] = outputs
-        self._completed.append(node.id)
+        self._completed.add(node.id)
         if node.id in self._choices:
             self._tell_choice(node.id, outputs)
         if self._is_recorded:

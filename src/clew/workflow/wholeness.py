@@ -71,8 +71,8 @@ class Payloads:
         """Return the nodes that the outputs of the run come from and that gave Python objects."""
         done = [node for node in self._trace.nodes if node.status == "completed" and node.parent_id is None]
         ends = [node for node in done if node.kind == "output"]
-        if not ends and done:
-            ends = [max(done, key=_end)]
+        if not ends:  # one of the nodes gave what the run gave
+            ends = [node for node in done if node.outputs == self._trace.outputs]
         return [node.node_id for node in ends if node.attributes.get(NOT_JSON)]
 
     def _told(self, node: NodeExecution, name: str, field: str, kept: Any) -> Payload:
@@ -166,8 +166,3 @@ def _is_text(value: str) -> bool:
 
 def _tells_removal(events: Iterable[Event]) -> bool:
     return any(event.event == "redacted" for event in events)
-
-
-def _end(node: NodeExecution) -> float:
-    begin = 0.0 if node.started_at is None else node.started_at.timestamp()
-    return begin + (node.duration_ns or 0) / 1e9
