@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from clew.errors import ProjectError
 from clew.workflow.boundary import confined, is_plain_name
 from clew.workflow.declarations import read_edge, read_node, read_retry, read_tool
 from clew.workflow.document import Value, in_order, read_document, read_text, refusal
+from clew.workflow.nearness import nearest
 from clew.workflow.project import (
     AgentNode,
     AnyNode,
@@ -35,6 +35,8 @@ from clew.workflow.table import Table, listed
 MANIFESTS: Final = ("clew.yaml", "agent.tml", "trident.tml", "trident.yaml")
 """Names of manifests; where a folder has several, the first of these counts."""
 _NEAR: Final = 0.75  # above what `start` and `sort` have in common
+_MOST_PAIRS: Final = 100_000
+"""Of names that edges have and names of nodes, compared as wholes; beyond, one letter may be wrong."""
 
 
 def find_manifest(path: Path) -> Path:
@@ -228,23 +230,25 @@ class _Reader:
             *((edge, edge.source, InputNode) for edge in edges),
             *((edge, edge.target, OutputNode) for edge in edges),
         ]
+        unknown = {name for _, name, _ in ends} - nodes.keys()
+        most = _MOST_PAIRS // (len(unknown) or 1)
         for edge, name, kind in ends:
             if name in nodes or name in meant:
                 continue
             if not name or not is_known or Doubt("prompt", name) in self._doubts:
                 self._unread(nodes, name, edge.place)
                 continue
-            near = difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)
-            if near and strict:
+            near = nearest(name, known, cutoff=_NEAR, most=most)
+            if near is not None and strict:
                 message = (
-                    f"no node is called {name!r}; did you mean {near[0]!r}? If not, declare it under 'nodes:'"
+                    f"no node is called {name!r}; did you mean {near!r}? If not, declare it under 'nodes:'"
                 )
                 self._found.append(Problem(edge.place, message))
-                meant[name] = near[0]
+                meant[name] = near
                 continue
-            if near:
+            if near is not None:
                 what = "an input" if kind is InputNode else "an output"
-                message = f"no node is called {name!r}, so it becomes {what}; did you mean {near[0]!r}?"
+                message = f"no node is called {name!r}, so it becomes {what}; did you mean {near!r}?"
                 self._found.append(Problem(edge.place, message, is_error=False))
             nodes[name] = kind(place=edge.place, id=name)
         if not meant:

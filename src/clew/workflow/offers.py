@@ -33,9 +33,6 @@ from clew.workflow.table import listed, suggestion
 from clew.workflow.template import names
 from clew.workflow.tool_source import signature_in
 
-Inner = Callable[[BranchNode | TriggerNode], Project | None]
-"""Gives the workflow of a branch or trigger; None where it has none that can be read, or is being looked at."""
-
 
 class Offer(NamedTuple):
     """Fields that are given or wanted."""
@@ -47,6 +44,23 @@ class Offer(NamedTuple):
 
 UNKNOWN: Final = Offer({}, is_open=True)
 _NOWHERE: Final = Place(Path(), 1)
+_MOST_LISTED: Final = 20
+"""Fields that a message names."""
+
+
+class Inside:
+    """A workflow as the branches and triggers that run it see it: worked out once, however many there are."""
+
+    def __init__(self, project: Project) -> None:
+        """Look at a workflow without errors."""
+        self.takes = inputs_of(project)
+        self.gives = outputs_of(project)
+        self.is_strict = project.trident is None
+        """Whether a run of its own refuses inputs that it does not take."""
+
+
+Inner = Callable[[BranchNode | TriggerNode], Inside | None]
+"""Gives the workflow of a branch or trigger; None where it has none that can be read, or is being looked at."""
 
 
 class Missing(NamedTuple):
@@ -70,10 +84,11 @@ def given(project: Project, node: AnyNode, inner: Inner) -> Offer:
             return Offer({**offer.fields, **_plain(node, {"output": "string", "turns": "integer"})})
         case BranchNode():
             inside = inner(node)
-            offer = UNKNOWN if inside is None else outputs_of(inside)
-            extra = _plain(node, {"text": "any"}) if project.trident is not None else {}
+            offer = UNKNOWN if inside is None else inside.gives
+            if project.trident is not None:
+                offer = Offer({**_plain(node, {"text": "any"}), **offer.fields}, offer.is_open)
             # Where its own condition does not hold, a branch passes on what it got.
-            return Offer({**extra, **offer.fields}, offer.is_open or node.condition is not None)
+            return Offer(offer.fields, offer.is_open or node.condition is not None)
         case TriggerNode():
             return Offer(
                 _plain(
@@ -93,7 +108,7 @@ def wanted(project: Project, node: AnyNode, inner: Inner) -> Offer:
             used = sorted(used.partition(".")[0] for used in names(prompt.body) | names(prompt.system))
             return Offer({**{name: Field(place=prompt.place) for name in used}, **prompt.inputs})
         case ToolNode(type="python") if not node.parameters:
-            return _parameters(project, node)
+            return parameters_of(project, node)
         case ToolNode(type="shell") if not node.parameters:
             if Doubt("node", node.id) in project.doubts:
                 return UNKNOWN
@@ -103,7 +118,7 @@ def wanted(project: Project, node: AnyNode, inner: Inner) -> Offer:
             return Offer(parameters, is_open=not parameters)
         case BranchNode() | TriggerNode():
             inside = inner(node)
-            return UNKNOWN if inside is None else inputs_of(inside)
+            return UNKNOWN if inside is None else inside.takes
     return UNKNOWN
 
 
@@ -183,7 +198,7 @@ def _not_there(name: str, fields: Schema) -> str:
     if not fields:
         return f"no field {name!r}, nor any other"
     near = suggestion(name, fields)
-    return f"no field {name!r}" + (near or f"; there is {listed(fields)}")
+    return f"no field {name!r}" + (near or f"; there is {listed(fields, most=_MOST_LISTED)}")
 
 
 def mismatch(source: Field, target: Field, *, into_text: bool) -> str:
@@ -192,11 +207,23 @@ def mismatch(source: Field, target: Field, *, into_text: bool) -> str:
     Whole numbers are numbers. Into a prompt's text (`into_text`), objects and lists go as JSON.
     """
     one, other = source.type, target.type
-    if "any" in (one, other) or one == other or {one, other} == {"integer", "number"}:
+    if "any" in (one, other) or (into_text and other == "string" and one in ("object", "array")):
         return ""
-    if into_text and other == "string" and one in ("object", "array"):
+    if one != other and {one, other} != {"integer", "number"}:
+        return f"{one} where {other} is wanted"
+    if source.items is not None and target.items is not None:
+        wrong = mismatch(source.items, target.items, into_text=into_text)
+        return wrong and f"an array, and in it {wrong}"
+    if not source.fields:
         return ""
-    return f"{one} where {other} is wanted"
+    for name, field in target.fields.items():
+        if name in source.fields:
+            wrong = mismatch(source.fields[name], field, into_text=into_text)
+            if wrong:
+                return f"an object, and in it for {name!r} {wrong}"
+        elif has_to_arrive(field):
+            return f"an object, and in it no {name!r}"
+    return ""
 
 
 def has_to_arrive(field: Field) -> bool:
@@ -217,7 +244,8 @@ def _answer(project: Project, node: PromptNode | AgentNode) -> Offer:
     )
 
 
-def _parameters(project: Project, node: ToolNode) -> Offer:
+def parameters_of(project: Project, node: ToolNode) -> Offer:
+    """Return what the function of a Python tool can be called with, whatever the manifest says of it."""
     try:
         signature = signature_in(tool_file(project.root, node.module), node.function)
     except ProjectError:

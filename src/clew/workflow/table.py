@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 from clew.workflow.document import Value
+from clew.workflow.nearness import nearest
 from clew.workflow.project import Place, Problem
 
 _LONGEST_SHOWN: Final = 40
@@ -22,8 +22,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 def near_name(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is most like a name; None where none is."""
     names = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), names, n=1)
-    return names[near[0]] if near else None
+    near = nearest(name.lower(), names)
+    return None if near is None else names[near]
 
 
 def described(value: Value) -> str:
@@ -198,10 +198,13 @@ class Table:
         self.wrong(entry.place, f"{key} of {self.what} should be {wanted}, not {described(entry)}")
 
 
-def listed(choices: Iterable[str]) -> str:
-    """Return `a, b or c`."""
-    *most, last = choices
-    return f"{', '.join(most)} or {last}" if most else last
+def listed(choices: Iterable[str], *, most: int | None = None) -> str:
+    """Return `a, b or c`; where there are more than the most, how many are left out."""
+    *others, last = choices
+    if most is not None and len(others) >= most:
+        left = len(others) + 1 - most
+        others, last = others[:most], f"{left:,} more"
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _finite(number: float) -> float | None:

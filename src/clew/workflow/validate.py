@@ -11,20 +11,10 @@ from clew.workflow.boundary import confined, is_plain_name
 from clew.workflow.condition_checks import check_condition
 from clew.workflow.cycles import circles
 from clew.workflow.document import in_order
+from clew.workflow.edge_checks import check_edge
 from clew.workflow.manifest import find_manifest, read_project
 from clew.workflow.node_checks import check_base_url, check_node
-from clew.workflow.offers import (
-    UNKNOWN,
-    Missing,
-    arriving,
-    follow,
-    given,
-    has_to_arrive,
-    mapping_steps,
-    mismatch,
-    outputs_of,
-    wanted,
-)
+from clew.workflow.offers import UNKNOWN, Inside, arriving, has_to_arrive, wanted
 from clew.workflow.plan import after, before, edges_into, edges_out_of, step_names
 from clew.workflow.project import (
     AgentNode,
@@ -32,11 +22,9 @@ from clew.workflow.project import (
     BranchNode,
     Doubt,
     Edge,
-    InputNode,
     Place,
     Problem,
     Project,
-    PromptNode,
     ToolNode,
     TriggerNode,
 )
@@ -104,6 +92,14 @@ class _Workflows:
         self.known: dict[Path, Project | None] = {}
         self.found: list[Problem] = []
         self.environ = environ
+        self._seen: dict[Path, Inside] = {}
+
+    def seen(self, project: Project) -> Inside:
+        """Return a workflow as branches and triggers see it."""
+        path = project.place.path
+        if path not in self._seen:
+            self._seen[path] = Inside(project)
+        return self._seen[path]
 
     def read(self, project: Project, node: BranchNode | TriggerNode) -> Project | None:
         if node.workflow == "self":
@@ -150,7 +146,8 @@ class _Check:
         )
         # What a workflow with errors takes and gives is not known before they are mended.
         self._inner = {
-            name: inside if inside is not None and inside.is_sound else None for name, inside in inner.items()
+            name: workflows.seen(inside) if inside is not None and inside.is_sound else None
+            for name, inside in inner.items()
         }
 
     def run(self) -> list[Problem]:
@@ -160,7 +157,7 @@ class _Check:
             self._needs(node)
             self._conditions(node)
         for edge in self._project.edges:
-            self._edge(edge)
+            self._found += check_edge(self._project, edge, self._inner_of, into=self._into[edge.target])
         self._filled_twice()
         self._reach()
         self._entrypoints()
@@ -172,11 +169,8 @@ class _Check:
     def _add(self, place: Place, message: str, *, is_error: bool = True) -> None:
         self._found.append(Problem(place, message, is_error))
 
-    def _inner_of(self, node: BranchNode | TriggerNode) -> Project | None:
-        inside = self._inner[node.id]
-        return (
-            None if inside is self._project else inside
-        )  # what a workflow gives to itself is its own matter
+    def _inner_of(self, node: BranchNode | TriggerNode) -> Inside | None:
+        return None if node.workflow == "self" else self._inner[node.id]  # which is its own matter
 
     def _circles(self) -> None:
         ways = {
@@ -223,7 +217,7 @@ class _Check:
         if not isinstance(node, BranchNode):
             return
         inside = self._inner[node.id]
-        gives = UNKNOWN if inside is None else outputs_of(inside)
+        gives = UNKNOWN if inside is None else inside.gives
         what = f"loop_while of {node.id!r}"
         self._found += check_condition(node.loop_while, gives, node.place, what=what, strict=self._strict)
         if node.loop_while is None or gives.is_open:
@@ -235,32 +229,6 @@ class _Check:
                     f"the second round of {node.id!r} gets what the first gave, and that has no {name!r}",
                     is_error=self._strict,
                 )
-
-    def _edge(self, edge: Edge) -> None:
-        source, target = self._project.nodes[edge.source], self._project.nodes[edge.target]
-        gives = given(self._project, source, self._inner_of)
-        takes = wanted(self._project, target, self._inner_of)
-        what = f"the condition of edge {edge.id!r}"
-        self._found += check_condition(edge.condition, gives, edge.place, what=what, strict=self._strict)
-        if isinstance(target, InputNode):
-            message = f"{edge.target!r} is an input, which takes nothing from {edge.source!r}"
-            self._add(edge.place, message, is_error=False)
-            return
-        for name, path in edge.mapping.items():
-            found = follow(gives, mapping_steps(path), whole="output")
-            if isinstance(found, Missing):
-                message = f"edge {edge.id!r} takes {path!r} from {edge.source!r}: {found.reason}"
-                self._add(edge.place, message, is_error=self._strict)
-            field = takes.fields.get(name)
-            if field is None and not takes.is_open:
-                near = suggestion(name, takes.fields)
-                message = f"edge {edge.id!r} gives {edge.target!r} {name!r}, which it does not take{near}"
-                self._add(edge.place, message, is_error=self._strict)
-            elif field is not None and not isinstance(found, Missing):
-                wrong = mismatch(found, field, into_text=isinstance(target, PromptNode | AgentNode))
-                if wrong:
-                    message = f"edge {edge.id!r} gives {edge.target!r} for {name!r} {wrong}"
-                    self._add(edge.place, message, is_error=self._strict)
 
     @property
     def _is_an_edge_lost(self) -> bool:
@@ -313,20 +281,20 @@ class _Check:
         project = self._project
         if self._doubts & {Doubt("section", name) for name in ("nodes", "tools", "edges", "entrypoints")}:
             return
-        reached: set[str] = set()
+        begins: list[str] = []
         is_any_unknown = False
         for entrypoint in project.entrypoints.values():
             unknown = [name for name in entrypoint.nodes if name not in project.nodes]
             is_any_unknown = is_any_unknown or bool(unknown)
+            begins += entrypoint.nodes
             for name in unknown:
                 near = suggestion(name, project.nodes)
                 self._add(
                     entrypoint.place, f"the entrypoint {entrypoint.id!r}: no node is called {name!r}{near}"
                 )
-            reached |= after(project, [name for name in entrypoint.nodes if name not in unknown])
-        if not reached or is_any_unknown or "" in project.nodes:
+        if not begins or is_any_unknown or "" in project.nodes:
             return
-        reached |= before(project, reached)
+        reached = before(project, after(project, begins))
         joined = {name for edge in project.edges for name in (edge.source, edge.target)}
         for name in project.nodes:
             if name in joined and name not in reached:
