@@ -120,6 +120,16 @@ def test_an_exclamation_mark_alone_is_refused() -> None:
         EventFilter.parse("node,!", None)
 
 
+@pytest.mark.parametrize("text", ["[[", "node,[ab", "!tool[", "[a,b]", "x[a]y["])
+def test_a_bracket_that_nothing_closes_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="opens a '\\[' that no '\\]' closes"):
+        EventFilter.parse(text, None)
+
+
+def test_brackets_that_are_closed_are_taken() -> None:
+    assert EventFilter.parse("node_[cs]*,[!n]*,x[]]", None).passes("node_started", "INFO")
+
+
 def test_settings_that_are_empty_are_settings_that_are_not_given() -> None:
     assert names_shown("", "") == names_shown(None, None)
     assert names_shown(" , ", " ") == names_shown(None, None)

@@ -69,6 +69,11 @@ class EventFilter:
             raise ConfigError(
                 f"telemetry filter {filter_text!r}: write a name after '!', as in '!node_started'"
             )
+        for pattern in patterns:
+            if "[" in pattern and "]" not in pattern[pattern.rindex("[") + 2 :]:
+                raise ConfigError(
+                    f"telemetry filter {filter_text!r}: {pattern!r} opens a '[' that no ']' closes, so it means nothing"
+                )
         word = (level_text or "").strip().lower() or Verbosity.NORMAL.value
         if word in set(Verbosity):
             return cls(patterns, verbosity=Verbosity(word))
