@@ -41,6 +41,11 @@ BAD_USES = [
     (["timeline", "agent", "--svg", "--html"], "--html"),
     (["export", "agent", "--to", "json", "-o", "--json"], "--json"),
     (["run", "--telemetry-file", "--telemetry-stdout", "{jsonl}"], "--telemetry-stdout"),
+    (["run", "--telemetry-file", "{folder}", "{jsonl}"], "folder"),
+    # a name that no file can have
+    (["run", "{long}"], "yyy"),
+    (["validate", "{long}"], "yyy"),
+    (["timeline", "agent", "--svg", "{long}"], "yyy"),
     # bad values
     (["runs", "-n", "many"], "many"),
     (["runs", "-n", "-1"], "-1"),
@@ -49,6 +54,7 @@ BAD_USES = [
     (["tail", "-n", "few"], "few"),
     (["tail", "--level", "loud"], "loud"),
     (["tail", "--filter", "!"], "!"),
+    (["tail", "--filter", "[["], "[["),
     (["show", "--slowest", "x"], "x"),
     (["timeline", "--width", "3"], "3"),
     (["gc", "--older-than", "old"], "old"),
@@ -75,6 +81,7 @@ BAD_USES = [
 def places(tmp_path: Path, home: Path) -> dict[str, Path]:
     """Files that a user could name."""
     found = {name: tmp_path / name for name in ("missing", "folder", "foreign", "empty", "jsonl")}
+    found["long"] = tmp_path / ("y" * 300)
     found["folder"].mkdir()
     found["foreign"].write_text("to whom it may concern\n", encoding="utf-8")
     found["empty"].touch()

@@ -52,6 +52,8 @@ def test_a_second_time_nothing_is_overwritten(call: Call, tmp_path: Path) -> Non
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(call: Call, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = call("init", tmp_path / "file" / "inner")
-    assert done.code in (1, 2)
-    assert len(done.err.splitlines()) == 1
+    (tmp_path / "link").symlink_to("nowhere")
+    for folder in (tmp_path / "file" / "inner", tmp_path / "link", tmp_path / ("y" * 300)):
+        done = call("init", folder)
+        assert (done.code, done.out) == (2, "")
+        assert len(done.err.splitlines()) == 1

@@ -86,7 +86,7 @@ def test_a_hostile_tool_is_a_failed_node_and_a_sentence(tmp_path: Path, function
     [
         (("-i", "{"), "-i is not JSON"),
         (("-i", "[1]"), "the input of a workflow is a JSON object"),
-        ((), "the input of doubling does not fit: there is no field 'n'; give it with -i JSON"),
+        ((), "the input of doubling does not fit: there is no field 'n'; give it with -i '{\"n\": 0}'"),
         (("-i", '{"n": 1}', "-f", "x.json"), "contradict each other"),
         (("-f", "nowhere.json"), "-f: nowhere.json cannot be read"),
         (("-i", '{"n": 1}', "--param", "work"), "--param: 'work' is not NAME=VALUE"),
@@ -328,3 +328,10 @@ def test_the_result_is_whole_whatever_looks_like_a_colour_in_it(tmp_path: Path, 
         [*CLEW, "replay", "latest", "-o", form], cwd=place, capture_output=True, text=True, check=False
     )
     assert (again.returncode, again.stdout) == (0, shown[form])
+
+
+def test_a_folder_whose_manifest_has_a_name_that_is_none_is_no_project(tmp_path: Path) -> None:
+    (project(tmp_path) / "clew.yaml").rename(tmp_path / "project" / "clew.yml")
+    done = run(tmp_path / "project")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "project has neither __main__.py nor clew.yaml" in done.stderr

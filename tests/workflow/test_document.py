@@ -33,6 +33,13 @@ def test_values_are_what_yaml_says_and_keys_are_the_words_that_were_written() ->
     assert plain(text) == {"a": 1, "b": [1.5, True, None, "x", 16], "on": {"no": False}, "1.0": {}}
 
 
+@pytest.mark.parametrize("written", ["0x" + "f" * 5_000, "0" + "7" * 9_000, "0b" + "1" * 20_000, "1" * 400])
+def test_a_number_that_is_too_long_to_be_written_again_is_a_problem_with_its_line(written: str) -> None:
+    value, found = read(f"a: 1\nb: {written}\n")
+    assert found == [(2, f"{written[:40]!r}... is longer than a number may be")]
+    assert value is not None
+
+
 def test_dates_and_numbers_in_sixties_stay_text() -> None:
     assert plain("[2026-11-21, 12:30, 2026-11-21T10:00:00Z]") == [
         "2026-11-21",

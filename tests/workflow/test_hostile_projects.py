@@ -137,3 +137,41 @@ def test_any_bytes_are_a_project_or_a_project_error(
         load_project(folder, environ={})
     except ProjectError as error:
         assert str(error)  # noqa: PT017 - both ends are right
+
+
+LONG = "y" * 300
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ("tools: {t: {type: python, module: LONG, function: f}}", "tool 't': the tool's file 'tools/"),
+        ("defaults: {script: LONG}", "the script 'y"),
+        ("nodes: {b: {type: prompt, prompt: ./LONG.prompt, model: openai/x}}", "the prompt './y"),
+        ("nodes: {b: {type: branch, workflow: ./LONG}}", "'b' runs no workflow: the workflow './y"),
+    ],
+)
+def test_the_name_of_a_file_that_is_too_long_is_a_problem_with_its_line(
+    tmp_path: Path, more: str, said: str
+) -> None:
+    (tmp_path / "clew.yaml").write_text(f"name: n\n{more.replace('LONG', LONG)}\n", encoding="utf-8")
+    (problem,) = (each for each in judge(tmp_path, environ={})[1] if each.is_error)
+    assert problem.place.line == 2
+    assert problem.message.startswith(said)
+    assert problem.message.endswith("... is longer than the name of a file may be")
+
+
+@pytest.mark.parametrize(
+    "more, folder, said",
+    [
+        ("tools: {t: {type: python, module: t, function: f}}", "tools/t.py", "tool 't' is in tools/t.py, which is no file"),
+        ("defaults: {script: prompts}", "prompts", "the script prompts is no file"),
+        ("nodes: {b: {type: prompt, prompt: ./b.prompt, model: openai/x}}", "b.prompt", "the prompt file ./b.prompt is no file"),
+    ],
+)  # fmt: skip
+def test_a_folder_in_the_place_of_a_file_is_called_so(
+    tmp_path: Path, more: str, folder: str, said: str
+) -> None:
+    (tmp_path / "clew.yaml").write_text(f"name: n\n{more}\n", encoding="utf-8")
+    (tmp_path / folder).mkdir(parents=True)
+    assert [each.message for each in judge(tmp_path, environ={})[1] if each.is_error] == [said]

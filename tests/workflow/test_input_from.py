@@ -78,6 +78,9 @@ def test_outputs_of_any_size_go_on_by_run_alias_and_file(tmp_path: Path) -> None
     [
         ("alias:nothing", "--input-from: "),
         ("latest", "there are no runs"),
+        ("alias:../taker/x", "--input-from: '../taker/x' is no name that a workflow could have published as"),
+        ("alias:", "--input-from: '' is no name that a workflow could have published as"),
+        ("y" * 300, "there are no runs"),
     ],
 )
 def test_what_is_not_there_is_said_in_one_sentence(tmp_path: Path, source: str, sentence: str) -> None:
@@ -86,6 +89,21 @@ def test_what_is_not_there_is_said_in_one_sentence(tmp_path: Path, source: str, 
     assert done.returncode == 2
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_input_that_is_nested_too_deeply_is_said_in_one_sentence(tmp_path: Path) -> None:
+    taker = write_project(tmp_path / "taker", clew_yaml=TAKER, tools__t_py=TOOLS)
+    deep = "[" * 5_000 + "]" * 5_000
+    (tmp_path / "deep.json").write_text(deep)
+    for options in (
+        ("-i", deep),
+        ("-f", tmp_path / "deep.json"),
+        ("--input-from", tmp_path / "deep.json"),
+        ("-i", '{"text": "x"}', "--param", f"measure.timeout_s={deep}"),
+    ):
+        done = run(taker, *options)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "is nested too deeply" in done.stderr
 
 
 def test_outputs_that_are_not_whole_in_the_log_are_refused(tmp_path: Path) -> None:

@@ -290,11 +290,11 @@ def test_a_prompt_may_be_named_by_its_file_in_any_folder_of_the_project(tmp_path
 
 
 def test_the_variables_of_a_dotenv_file_fill_what_is_not_set_and_touch_nothing_else(tmp_path: Path) -> None:
-    lines = "# keys\nA=1\nexport B = 'two words'\nC=\"=\"\nD='\nnothing\n=x\nE=from file\n"
+    lines = "# keys\nA=1\nexport B = 'two words'\nC=\"=\"\nD=it's\nnothing\n=x\nE=from file\n"
     write(tmp_path, {"clew.yaml": "name: x\nenv: {F: {required: true}, E: {required: true}}", ".env": lines})
     before = dict(os.environ)
     project = load_project(tmp_path, environ={"E": "set"})
-    assert project.env == {"A": "1", "B": "two words", "C": "=", "D": "'"}
+    assert project.env == {"A": "1", "B": "two words", "C": "=", "D": "it's"}
     assert dict(os.environ) == before
     assert [problem.message for problem in project.warnings] == [
         "the variable F is not set; set it, or write it into .env"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +69,34 @@ def test_other_files_of_the_folder_stay(tmp_path: Path) -> None:
     write(tmp_path, {"notes.txt": "mine", "tools/mine.py": "x = 1"})
     write_new_project(tmp_path)
     assert (tmp_path / "tools/mine.py").read_text() == "x = 1"
+
+
+@pytest.mark.parametrize("name", ["new\nline", "...", "n" * 240, "\x1b[31m"])
+def test_a_folder_whose_name_no_project_may_have_gets_one_that_runs(tmp_path: Path, name: str) -> None:
+    write_new_project(tmp_path / name)
+    assert load_project(tmp_path / name, environ={}).name == "my-workflow"
+
+
+@pytest.mark.parametrize("there", ["tools", "prompts"])
+def test_a_file_in_the_place_of_a_folder_is_there_already(tmp_path: Path, there: str) -> None:
+    write(tmp_path, {there: "mine"})
+    with pytest.raises(ProjectError, match=f"has {there} already, and nothing is overwritten"):
+        write_new_project(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [there]
+
+
+def test_where_the_disk_refuses_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tools").mkdir()
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if arguments[:1] == ("x",) and path.suffix == ".py":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        write_new_project(tmp_path)
+    with pytest.raises(OSError, match="No space left"):
+        write_new_project(tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["tools"]

@@ -128,6 +128,10 @@ def test_carriage_returns_and_a_byte_order_mark_make_no_difference(path: Path) -
             "3: the field 'x' of the prompt's input has a default that does not fit: 'default' is a string, but must be an integer",
         ),
         (
+            "---\ninput:\n  x: {type: string, choices: [a, 1, 2]}\n---\nHello",
+            "3: the field 'x' of the prompt's input can never be 1 or 2, which is no string",
+        ),
+        (
             "---\noutput: {format: jsn}\n---\nHello",
             "2: format of the prompt's output is 'jsn', and may be text or json; did you mean 'json'?",
         ),

@@ -248,7 +248,10 @@ def test_until_stops_behind_a_node(everything: Path) -> None:
             "entrypoint: everything has no node 'nowhere'; it has input, loop, output",
         ),
         ({"start_from": "a"}, "--start-from needs --resume RUN"),
-        ({"inputs": {}}, "the input of everything does not fit: there is no field 'n'; give it with -i JSON"),
+        (
+            {"inputs": {}},
+            "the input of everything does not fit: there is no field 'n'; give it with -i '{\"n\": 0}'",
+        ),
         ({"inputs": {"n": "x"}}, "'n' is a string, but must be an integer"),
     ],
 )

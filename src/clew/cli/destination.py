@@ -27,6 +27,12 @@ def destination(path: Path, *, option: str) -> Iterator[BinaryIO]:
     Args: option: what the user gave the path to, for the message.
     Raises: DestinationError where nothing can be written there; OSError where it fails on the way, as on a full disk.
     """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise DestinationError(f"{option}: {path} cannot be written: {error.strerror}") from None
     if path.is_dir():
         raise DestinationError(f"{option}: {path} is a folder; name a file in it")
     if path.exists() and not path.is_file():

@@ -59,7 +59,7 @@ class RunCommand(click.Command):
         """Look which target is meant before the arguments are shared out."""
         values, _, _ = self.make_parser(ctx).parse_args(list(args))
         target = values.get("target")
-        if isinstance(target, str) and (not Path(target).exists() or is_project(target)):
+        if isinstance(target, str) and (is_project(target) or not os.path.exists(target)):  # noqa: PTH110 - never raises
             ctx.allow_interspersed_args = True
             ctx.ignore_unknown_options = False
         return super().parse_args(ctx, args)
@@ -93,7 +93,7 @@ class RunCommand(click.Command):
 )
 @click.option(
     "--telemetry-file",
-    type=FilePath(path_type=Path),
+    type=FilePath(path_type=Path, dir_okay=False),
     metavar="PATH",
     help="Stream to this file instead; it is rotated.",
 )
@@ -270,8 +270,10 @@ def _input(text: str | None) -> object:
         return msgspec.UNSET
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise UsageError(f"-i is not JSON: {error}") from None
+    except RecursionError:
+        raise UsageError("-i is nested too deeply") from None
 
 
 def _run(target: Target, args: Sequence[str], *, name: str, options: StreamOptions) -> None:

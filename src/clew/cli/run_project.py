@@ -18,13 +18,14 @@ from clew.cli.output import note
 from clew.cli.spawn import spawn
 from clew.errors import NodeError, ProviderError, SignalTimeoutError, UsageError
 from clew.session import session
+from clew.workflow.boundary import is_file, is_folder, is_plain_name
+from clew.workflow.manifest_names import MANIFESTS
 
 if TYPE_CHECKING:
     from clew.workflow.project import Project
     from clew.workflow.runner import ProjectRun, RunOptions
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-MANIFESTS: Final = ("clew.yaml", "clew.yml", "agent.tml", "trident.tml", "trident.yaml")
 FAILED, PROVIDER, SIGNAL = 1, 3, 4
 _JSON_CHARS: Final = 10_000
 """Of the message of an error: as many as the record keeps."""
@@ -58,9 +59,9 @@ def project_options(function: _F) -> _F:
 def is_project(target: str) -> bool:
     """Say whether a target is a workflow project: a folder with a manifest, or a manifest."""
     path = Path(target)
-    if path.is_dir():
-        return any((path / name).is_file() for name in MANIFESTS)
-    return path.is_file() and (
+    if is_folder(path):
+        return any(is_file(path / name) for name in MANIFESTS)
+    return is_file(path) and (
         path.suffix == ".tml" or path.name in MANIFESTS or path.suffix in {".yaml", ".yml"}
     )
 
@@ -198,9 +199,14 @@ def _input_from(text: str, store: Any) -> object:
     from clew.workflow.resume import outputs_as_input, without_nodes
 
     if text.startswith("alias:"):
-        found = read_json(alias_path(store.home, text.removeprefix("alias:")), option="--input-from")
+        alias = text.removeprefix("alias:")
+        if not is_plain_name(alias):
+            raise UsageError(
+                f"--input-from: {alias[:60]!r} is no name that a workflow could have published as"
+            )
+        found = read_json(alias_path(store.home, alias), option="--input-from")
         return without_nodes(found) if isinstance(found, dict) else found
-    if Path(text).is_file():
+    if is_file(Path(text)):
         return read_json(Path(text), option="--input-from")
     return outputs_as_input(store, text)
 
@@ -211,8 +217,10 @@ def read_json(path: Path, *, option: str) -> object:
         return msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{option}: {path} cannot be read: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # also a path with a NUL in it
         raise UsageError(f"{option}: {path} is not JSON: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{option}: {path} is nested too deeply") from None
 
 
 def write_artifacts(run_id: str | None, folder: Path) -> None:

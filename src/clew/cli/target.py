@@ -191,7 +191,7 @@ def find_target(given: str, arguments: Sequence[str], *, given_input: object = m
     Raises: TargetError where it is nothing that can be run.
     """
     path = Path(given)
-    if path.is_dir() or path.exists():
+    if os.path.exists(path):  # noqa: PTH110 - Path's raises for a name that is too long
         if given_input is not msgspec.UNSET:
             raise TargetError(f"-i is for module:function; give a script its arguments after {given}")
         return Script(path, arguments, given=given)

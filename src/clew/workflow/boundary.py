@@ -5,8 +5,15 @@ from __future__ import annotations
 import ntpath
 import os
 from pathlib import Path
+from typing import Final
 
 from clew.errors import ProjectError
+
+LONGEST_NAME_BYTES: Final = 255
+"""Of one file, on nearly every system."""
+_LONGEST_PATH_BYTES: Final = 4_000
+_LONGEST_PLAIN_BYTES: Final = 200
+"""Of a name that files are called after, each with an ending of its own."""
 
 
 def confined(root: Path, written: str, *, what: str) -> Path:
@@ -17,7 +24,7 @@ def confined(root: Path, written: str, *, what: str) -> Path:
         written: a relative path.
         what: what the path is, for the message.
 
-    Raises: ProjectError: the path is absolute, leaves the folder by `..` or by a link, or is no path.
+    Raises: ProjectError: the path is absolute, leaves the folder by `..` or by a link, is too long, or is no path.
     """
     if not written.strip() or "\0" in written:
         raise ProjectError(f"{what} is no path")
@@ -25,6 +32,8 @@ def confined(root: Path, written: str, *, what: str) -> Path:
         raise ProjectError(f"{what} {written!r} is not relative to the project's folder")
     if ".." in written.replace("\\", "/").split("/"):
         raise ProjectError(f"{what} {written!r} leaves the project's folder; it may not contain '..'")
+    if _is_too_long(written):
+        raise ProjectError(f"{what} {written[:40]!r}... is longer than the name of a file may be")
     try:
         inside = Path(os.path.realpath(root))
         if _may_be_link(inside, written):
@@ -70,5 +79,38 @@ def tool_files(root: Path, folder: Path, module: str) -> list[Path]:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name can be the name of one file: no separator, no dots alone, nothing that a terminal obeys."""
-    return name.isprintable() and name.strip(". ") != "" and "/" not in name and "\\" not in name
+    """Whether a name can be the name of one file: no separator, no dots alone, nothing that a terminal obeys, not too long."""
+    return (
+        name.isprintable()
+        and name.strip(". ") != ""
+        and "/" not in name
+        and "\\" not in name
+        and len(_bytes(name)) <= _LONGEST_PLAIN_BYTES
+    )
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file. A path that no system could have leads to none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; as `is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_too_long(written: str) -> bool:
+    steps = _bytes(written).split(b"/")
+    return (
+        max(map(len, steps)) > LONGEST_NAME_BYTES or sum(map(len, steps)) + len(steps) > _LONGEST_PATH_BYTES
+    )
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -45,6 +45,8 @@ def read_assignment(text: str, *, option: str) -> tuple[str, Any]:
         return name, msgspec.json.decode(value)
     except msgspec.DecodeError:
         return name, value
+    except RecursionError:
+        raise UsageError(f"{option}: the value of {name} is nested too deeply") from None
 
 
 def with_params(

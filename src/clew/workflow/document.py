@@ -25,6 +25,8 @@ DEEPEST: Final = 50
 """Values inside each other."""
 MOST_NAMED: Final = 100
 """Problems that a message names; the error carries all."""
+_MOST_BITS: Final = 1_024
+"""Of a whole number: as large as the largest with a point."""
 _MERGE: Final = "<<"
 _PLAIN_TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{name}"
@@ -251,6 +253,10 @@ class _Builder:
             self._found.append(Problem(place, f"{text[:40]!r} is not a value of the kind {kind}"))
             return text
         assert resolved is None or isinstance(resolved, (bool, int, float))
+        if isinstance(resolved, int) and resolved.bit_length() > _MOST_BITS:
+            # It could not even be written in a message: Python converts no longer ones to decimals.
+            self._found.append(Problem(place, f"{text[:40]!r}... is longer than a number may be"))
+            return None
         return resolved
 
     def _alias(self, event: Any) -> Value:

@@ -18,6 +18,7 @@ from clew.workflow.project import Field, FieldType, Problem, Schema
 from clew.workflow.shape import complaint
 from clew.workflow.table import Table, described, listed, suggestion
 
+_MOST_SHOWN: Final = 5
 TYPES: Final[tuple[FieldType, ...]] = get_args(FieldType)
 _OTHER_NAMES: Final[dict[str, FieldType]] = {
     "str": "string",
@@ -108,6 +109,11 @@ def _full_field(value: Value, *, what: str, found: list[Problem], strict: bool) 
         else read_field(items, what=f"an item of {what}", found=found, strict=strict),
         choices=choices,
     )
+    any_choice = {"a choice": msgspec.structs.replace(field, choices=[])}
+    misfits = [choice for choice in choices if complaint({"a choice": choice}, any_choice)]
+    if misfits:
+        shown = listed(map(str, misfits), most=_MOST_SHOWN)
+        table.wrong(value.place, f"{what} can never be {shown}, which is no {field.type}", is_error=strict)
     wrong = None if default is None else complaint({"default": default.plain()}, {"default": field})
     if default is not None and wrong is not None:
         table.wrong(default.place, f"{what} has a default that does not fit: {wrong}", is_error=strict)

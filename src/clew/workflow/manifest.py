@@ -9,9 +9,11 @@ from typing import Final
 import msgspec
 
 from clew.errors import ProjectError
-from clew.workflow.boundary import confined, is_plain_name
+from clew.workflow.boundary import is_plain_name
 from clew.workflow.declarations import read_edge, read_node, read_retry, read_tool
-from clew.workflow.document import Value, in_order, read_document, read_text, refusal
+from clew.workflow.document import Value, in_order, read_document, refusal
+from clew.workflow.env_file import read_env
+from clew.workflow.manifest_names import MANIFESTS
 from clew.workflow.nearness import nearest
 from clew.workflow.project import (
     AgentNode,
@@ -32,8 +34,7 @@ from clew.workflow.project import (
 from clew.workflow.prompts import PromptFiles
 from clew.workflow.table import Table, listed
 
-MANIFESTS: Final = ("clew.yaml", "agent.tml", "trident.tml", "trident.yaml")
-"""Names of manifests; where a folder has several, the first of these counts."""
+_MOST_NAME_CHARS: Final = 60
 _NEAR: Final = 0.75  # above what `start` and `sort` have in common
 _MOST_PAIRS: Final = 100_000
 """Of names that edges have and names of nodes, compared as wholes; beyond, one letter may be wrong."""
@@ -55,7 +56,8 @@ def find_manifest(path: Path) -> Path:
         if path.exists():
             return path
     except (OSError, ValueError) as error:
-        raise ProjectError(f"{str(path)!r} cannot be read: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ProjectError(f"{str(path)!r} cannot be read: {reason}") from None
     raise ProjectError(f"there is no file or folder {path}")
 
 
@@ -118,9 +120,9 @@ class _Reader:
         if not name:
             table.wrong(table.place_of("name"), "a manifest needs a 'name'")
         elif not is_plain_name(name):  # files of signals and runs are called after it
-            table.wrong(
-                table.place_of("name"), f"the name {name[:60]!r} has characters that no file's name may have"
-            )
+            is_long = name.isprintable() and len(name) > _MOST_NAME_CHARS
+            why = "is too long" if is_long else "has characters that no file's name may have"
+            table.wrong(table.place_of("name"), f"the name {name[:_MOST_NAME_CHARS]!r} {why}")
         before = len(self._found)
         env = read_env(self._root / ".env", environ=self._environ, found=self._found)
         self._doubt_since(before, Doubt("section", ".env"))
@@ -261,28 +263,6 @@ class _Reader:
         ]
         self._add_prompt_nodes(nodes, edges, prompts)
         return edges
-
-
-def read_env(path: Path, *, environ: Mapping[str, str], found: list[Problem]) -> dict[str, str]:
-    """Return the variables of a `.env` file that are not set already. Lines are `NAME=value`, quotes are taken off."""
-    if not path.is_file():
-        return {}
-    try:
-        confined(path.parent, path.name, what="the file")
-    except ProjectError as error:
-        found.append(Problem(Place(path, 1), str(error)))
-        return {}
-    text = read_text(path, found=found)
-    variables: dict[str, str] = {}
-    for line in (text or "").split("\n"):
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        name, value = name.strip(), value.strip()
-        if not equals or not name or name.startswith("#") or name in environ:
-            continue
-        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-            value = value[1:-1]
-        variables[name] = value
-    return variables
 
 
 def _defaults(table: Table) -> Defaults:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Iterable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
 from clew.errors import ProjectError
-from clew.workflow.manifest import MANIFESTS
+from clew.workflow.boundary import is_plain_name
+from clew.workflow.manifest_names import MANIFESTS
 from clew.workflow.table import listed
 
 _NAME: Final = "name: my-workflow\n"
@@ -40,22 +43,52 @@ def write_new_project(folder: Path) -> list[Path]:
     """Write a new project, named after its folder, and return its files.
 
     Raises:
-        ProjectError: one of the files is there already, or another manifest; then nothing is written.
-        OSError: the disk does not take them.
+        ProjectError: one of the files is there already, or another manifest, or there can be no such folder; then
+            nothing is written.
+        OSError: the disk does not take them; then nothing is left of what was written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ProjectError(f"{folder} is a file; a project is a folder")
     texts = {folder / name: text for name, text in skeleton().items()}
-    there = [path for path in (*texts, *(folder / name for name in MANIFESTS[1:])) if _is_there(path)]
+    _refuse_what_is_there(folder, texts)
+    name = folder.resolve().name
+    shown = _written(name if is_plain_name(name) else _NAME.strip().partition(": ")[2])
+    made: list[Path] = []
+    try:
+        for path, text in texts.items():
+            made += _make_folders(path.parent)
+            with path.open("x", encoding="utf-8") as file:  # "x": also what came there just now stays
+                made.append(path)
+                file.write(text.replace(_NAME, f"name: {shown}\n", 1))
+    except BaseException:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+        raise
+    return list(texts)
+
+
+def _refuse_what_is_there(folder: Path, files: Iterable[Path]) -> None:
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        raise ProjectError(f"{folder} cannot be a folder: {error}") from None
+    for above in (folder, *folder.parents):
+        if (above.exists() and not above.is_dir()) or (above.is_symlink() and not above.exists()):
+            what = "a link that leads nowhere" if above.is_symlink() else "a file"
+            raise ProjectError(f"{above} is {what}; a project is a folder")
+    there = [path for path in (*files, *(folder / name for name in MANIFESTS[1:])) if _is_there(path)]
+    there += {path.parent for path in files if _is_there(path.parent) and not path.parent.is_dir()}
     if there:
         names = listed(str(path.relative_to(folder)) for path in there).replace(" or ", " and ")
         raise ProjectError(f"{folder} has {names} already, and nothing is overwritten; name another folder")
-    shown = _written(folder.resolve().name or "my-workflow")
-    for path, text in texts.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:  # "x": also what came there just now stays
-            file.write(text.replace(_NAME, f"name: {shown}\n", 1))
-    return list(texts)
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder with those above it, and return the ones that were not there."""
+    missing = [above for above in (folder, *folder.parents) if not above.exists()][::-1]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
 
 
 def _written(name: str) -> str:

@@ -102,6 +102,8 @@ def _python(project: Project, node: ToolNode) -> list[Problem]:
         return [Problem(node.place, f"tool {node.id!r}: {error}")]
     if not path.is_file():
         shown = path.relative_to(project.root.resolve())
+        if path.exists():
+            return [Problem(node.place, f"tool {node.id!r} is in {shown}, which is no file")]
         near = suggestion(node.module, [other.stem for other in path.parent.glob("*.py")])
         return [Problem(node.place, f"tool {node.id!r} is in {shown}, and there is no such file{near}")]
     found: list[Problem] = []

@@ -72,7 +72,12 @@ class PromptFiles:
             self._found.append(Problem(place or Place(self._root / written, 1), str(error)))
             return None
         if place is not None and not path.is_file():
-            self._found.append(Problem(place, f"there is no prompt file {written}"))
+            there_is = (
+                f"the prompt file {written} is no file"
+                if path.exists()
+                else f"there is no prompt file {written}"
+            )
+            self._found.append(Problem(place, there_is))
             return None
         before = len(self._found)
         prompt = read_prompt(path, found=self._found, strict=self._strict)

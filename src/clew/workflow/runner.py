@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from clew.record.run import NoopRun, Run
 from clew.store.store import Store
 from clew.workflow.chat import ChatModel
 from clew.workflow.definition import Definitions
+from clew.workflow.example_input import example_of
 from clew.workflow.execution import Execution
 from clew.workflow.json_text import why_not_json
 from clew.workflow.manifest import load_project
@@ -137,7 +139,8 @@ class ProjectRun:
             self.run.output(outputs)
             published = None
             if not is_replay:
-                published = publish(self._project, outputs, home=self._surroundings.home)
+                home = self._surroundings.home
+                published = publish(self._project, outputs, home=home, told=self._warn)
             if emits:
                 self._signal("completed", outputs_path=published)
                 self._signal("ready", outputs_path=published)
@@ -217,7 +220,8 @@ class ProjectRun:
                 wrong = complaint(with_defaults(inputs, node.schema), node.schema)
                 if wrong is not None:
                     raise UsageError(
-                        f"the input of {self._project.name} does not fit: {wrong}; give it with -i JSON"
+                        f"the input of {self._project.name} does not fit: {wrong}; give it with "
+                        f"-i {shlex.quote(example_of(self._project))}"
                     )
         return inputs
 

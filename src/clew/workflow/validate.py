@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from clew.errors import ConfigError, ProjectError
-from clew.workflow.boundary import confined, is_plain_name
+from clew.workflow.boundary import confined, is_file, is_plain_name
 from clew.workflow.condition_checks import check_condition
 from clew.workflow.cycles import circles
 from clew.workflow.document import in_order
@@ -303,9 +303,16 @@ class _Check:
     def _orchestration(self) -> None:
         project, wanted = self._project, self._project.orchestration
         if wanted.publish is not None:
-            self._inside(wanted.publish, wanted.publish_place or project.place, what="the path to publish to")
+            place = wanted.publish_place or project.place
+            path = self._inside(wanted.publish, place, what="the path to publish to")
+            if path is not None and path.is_dir():
+                self._add(place, f"the path to publish to {wanted.publish!r} is a folder; name a file in it")
+            elif path is not None and any(is_file(above) for above in path.parents):
+                self._add(place, f"the path to publish to {wanted.publish!r} leads through a file")
         if wanted.alias is not None and not is_plain_name(wanted.alias):
-            self._add(wanted.alias_place or project.place, f"the alias {wanted.alias!r} is no plain name")
+            self._add(
+                wanted.alias_place or project.place, f"the alias {wanted.alias[:60]!r} is no plain name"
+            )
 
     def _script(self) -> None:
         """Say what is wrong with the file of scripted answers, and in it."""
@@ -315,6 +322,9 @@ class _Check:
         place = project.defaults.script_place or project.place
         path = self._inside(script, place, what="the script")
         if path is None:
+            return
+        if path.exists() and not path.is_file():
+            self._add(place, f"the script {script} is no file")
             return
         if not path.is_file():
             self._add(place, f"there is no script {script}{_near_file(path, besides=project.place.path)}")
