@@ -95,3 +95,12 @@ def test_a_workflow_that_is_started_alone_refuses_what_it_does_not_take(
     found = judged(folder)
     assert len(found) == is_refused
     assert all("does not take 'b'" in problem for problem in found)
+
+
+def test_an_input_hands_on_what_other_inputs_declare_too(tmp_path: Path) -> None:
+    folder = tool(tmp_path, "a", given="{a: string}")
+    manifest = (folder / "clew.yaml").read_text(encoding="utf-8")
+    more = manifest.replace("nodes: {", "nodes: {j: {type: input, schema: {z: string}}, ")
+    (folder / "clew.yaml").write_text(more + "  g: {from: j, to: o}\n", encoding="utf-8")
+    done = run(folder, "-i", '{"a": "x", "z": "y"}', CLEW_HOME=str(tmp_path / "home"))
+    assert (done.returncode, "does not take 'z'" in done.stderr) == (2, True)

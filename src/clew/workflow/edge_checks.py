@@ -37,7 +37,9 @@ _MOST_SHOWN: Final = 5
 """Fields too many that a message names."""
 
 
-def check_edge(project: Project, edge: Edge, inner: Inner, *, into: Sequence[Edge]) -> list[Problem]:
+def check_edge(
+    project: Project, edge: Edge, inner: Inner, *, into: Sequence[Edge], inputs: Offer
+) -> list[Problem]:
     """Return the problems of an edge.
 
     Args:
@@ -45,6 +47,7 @@ def check_edge(project: Project, edge: Edge, inner: Inner, *, into: Sequence[Edg
         edge: both its ends are nodes.
         inner: gives the workflows of branches and triggers.
         into: all edges into its target, in the order of the manifest.
+        inputs: what all inputs declare together: each hands on all that the run was given.
     """
     source, target = project.nodes[edge.source], project.nodes[edge.target]
     gives = given(project, source, inner)
@@ -70,7 +73,8 @@ def check_edge(project: Project, edge: Edge, inner: Inner, *, into: Sequence[Edg
             for name, reason in wrong.items()
             if not later.is_open and name not in later.fields
         ]
-        said += _too_many(edge, gives, _accepted(project, target, inner))
+        carried = inputs if isinstance(source, InputNode) else gives
+        said += _too_many(edge, carried, _accepted(project, target, inner))
     return [*found, *(Problem(edge.place, message, strict) for message in said)]
 
 
@@ -112,11 +116,11 @@ def _accepted(project: Project, node: AnyNode, inner: Inner) -> Offer:
     return UNKNOWN
 
 
-def _too_many(edge: Edge, gives: Offer, accepted: Offer) -> list[str]:
+def _too_many(edge: Edge, carried: Offer, accepted: Offer) -> list[str]:
     """Say which fields of an edge that carries all of them its target would fail for."""
     if accepted.is_open:
         return []
-    names = [repr(name) for name in gives.fields if name not in accepted.fields]
+    names = [repr(name) for name in carried.fields if name not in accepted.fields]
     if not names:
         return []
     shown = listed(names, most=_MOST_SHOWN)

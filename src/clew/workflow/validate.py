@@ -14,7 +14,7 @@ from clew.workflow.document import in_order
 from clew.workflow.edge_checks import check_edge
 from clew.workflow.manifest import find_manifest, read_project
 from clew.workflow.node_checks import check_base_url, check_node
-from clew.workflow.offers import UNKNOWN, Inside, arriving, has_to_arrive, wanted
+from clew.workflow.offers import UNKNOWN, Inside, arriving, has_to_arrive, inputs_of, wanted
 from clew.workflow.plan import after, before, edges_into, edges_out_of, step_names
 from clew.workflow.project import (
     AgentNode,
@@ -156,8 +156,10 @@ class _Check:
             self._found += check_node(self._project, node)
             self._needs(node)
             self._conditions(node)
+        inputs = inputs_of(self._project)
         for edge in self._project.edges:
-            self._found += check_edge(self._project, edge, self._inner_of, into=self._into[edge.target])
+            into = self._into[edge.target]
+            self._found += check_edge(self._project, edge, self._inner_of, into=into, inputs=inputs)
         self._filled_twice()
         self._reach()
         self._entrypoints()
