@@ -175,3 +175,12 @@ def test_a_folder_in_the_place_of_a_file_is_called_so(
     (tmp_path / "clew.yaml").write_text(f"name: n\n{more}\n", encoding="utf-8")
     (tmp_path / folder).mkdir(parents=True)
     assert [each.message for each in judge(tmp_path, environ={})[1] if each.is_error] == [said]
+
+
+@pytest.mark.parametrize(
+    "name, why",
+    [(LONG, "is too long"), (f"{LONG}/x", "has characters that no file's name may have")],
+)
+def test_a_project_is_called_after_what_a_file_can_be_called(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "clew.yaml").write_text(f"name: {name}\n", encoding="utf-8")
+    assert [each.message for each in judge(tmp_path, environ={})[1]] == [f"the name {name[:60]!r} {why}"]

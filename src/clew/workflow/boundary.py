@@ -79,14 +79,13 @@ def tool_files(root: Path, folder: Path, module: str) -> list[Path]:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name can be the name of one file: no separator, no dots alone, nothing that a terminal obeys, not too long."""
-    return (
-        name.isprintable()
-        and name.strip(". ") != ""
-        and "/" not in name
-        and "\\" not in name
-        and len(_bytes(name)) <= _LONGEST_PLAIN_BYTES
-    )
+    """Whether a name can be the name of one file: of plain characters, and not too long."""
+    return has_plain_characters(name) and len(_bytes(name)) <= _LONGEST_PLAIN_BYTES
+
+
+def has_plain_characters(name: str) -> bool:
+    """Whether a name has no separator, is not dots alone, and has nothing that a terminal obeys."""
+    return name.isprintable() and name.strip(". ") != "" and "/" not in name and "\\" not in name
 
 
 def is_file(path: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from clew.errors import ProjectError
-from clew.workflow.boundary import is_plain_name
+from clew.workflow.boundary import has_plain_characters, is_plain_name
 from clew.workflow.declarations import read_edge, read_node, read_retry, read_tool
 from clew.workflow.document import Value, in_order, read_document, refusal
 from clew.workflow.env_file import read_env
@@ -120,7 +120,7 @@ class _Reader:
         if not name:
             table.wrong(table.place_of("name"), "a manifest needs a 'name'")
         elif not is_plain_name(name):  # files of signals and runs are called after it
-            is_long = name.isprintable() and len(name) > _MOST_NAME_CHARS
+            is_long = has_plain_characters(name)
             why = "is too long" if is_long else "has characters that no file's name may have"
             table.wrong(table.place_of("name"), f"the name {name[:_MOST_NAME_CHARS]!r} {why}")
         before = len(self._found)
