@@ -46,6 +46,7 @@ BAD_USES = [
     (["run", "{long}"], "yyy"),
     (["validate", "{long}"], "yyy"),
     (["timeline", "agent", "--svg", "{long}"], "yyy"),
+    (["export", "agent", "--to", "json", "-o", "{long}"], "yyy"),
     # bad values
     (["runs", "-n", "many"], "many"),
     (["runs", "-n", "-1"], "-1"),

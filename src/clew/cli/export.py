@@ -15,6 +15,7 @@ from clew.cli.output import TerminalStream, note, print_json
 from clew.cli.reading import read_whole_run
 from clew.export.formats import EXPORTERS, exporter
 from clew.view.durations import format_bytes, format_count
+from clew.workflow.boundary import is_file, is_folder
 
 if TYPE_CHECKING:
     from clew.cli.runs_inside import RunsInside
@@ -102,10 +103,10 @@ def _make_folder(path: Path) -> None:
 
 def _write(chosen: Exporter, trace: ExecutionTrace, path: Path) -> list[Path]:
     """Write a file or a folder, whichever the path and the format ask for, and return the files."""
-    if chosen.write_directory is not None and (path.is_dir() or not path.suffix) and not path.is_file():
+    if chosen.write_directory is not None and (is_folder(path) or not path.suffix) and not is_file(path):
         with refusals_named(OPTION, path):
             return chosen.write_directory(trace, path)
-    if path.is_dir():
+    if is_folder(path):
         path /= f"{trace.run_id}{chosen.suffix}"  # whole: runs of other homes may come to lie beside it
     with destination(path, option=OPTION) as out:
         chosen.write(trace, out)
