@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -168,7 +169,12 @@ def _run_project(
     ):
         try:
             outputs = prepared.execute()
-        except (Exception, KeyboardInterrupt) as error:
+        except KeyboardInterrupt as error:
+            signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            )  # there is nothing left that Ctrl-C would have to spare
+            failure = error
+        except Exception as error:
             failure = error
         finally:
             _finish(pumps, pid=pid)

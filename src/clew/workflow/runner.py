@@ -130,8 +130,8 @@ class ProjectRun:
                 self._signals.clear(self._project.name)
                 self._signal("started")
             try:
-                with signals_end_children():
-                    outputs = asyncio.run(self._execute())
+                with signals_end_children() as heed_interrupts:
+                    outputs = asyncio.run(self._execute(heed_interrupts))
             except BaseException as error:
                 if emits:
                     self._signal("failed", error=str(error) or type(error).__name__)
@@ -146,7 +146,8 @@ class ProjectRun:
                 self._signal("ready", outputs_path=published)
             return outputs
 
-    async def _execute(self) -> dict[str, Any]:
+    async def _execute(self, heed_interrupts: Callable[[], None]) -> dict[str, Any]:
+        heed_interrupts()
         options, surroundings = self._options, self._surroundings
         live = surroundings.models(self._project)
         models: ChatModel = live

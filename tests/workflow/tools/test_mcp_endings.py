@@ -85,10 +85,10 @@ AGENT = """
 """
 
 
-def agent(folder: Path, *, timeout_s: float) -> Path:
+def agent(folder: Path, *, timeout_s: float, script: str = SILENT) -> Path:
     return write_project(
         folder / "research",
-        clew_yaml=AGENT.format(timeout_s=timeout_s, script=SILENT.format(pid="pid")),
+        clew_yaml=AGENT.format(timeout_s=timeout_s, script=script.format(pid="pid")),
         prompts__ask_prompt="---\nid: ask\n---\nHello\n",
         answers_yaml="answers: [{text: fine}]\n",
     )
@@ -114,5 +114,22 @@ def test_a_signal_that_ends_clew_ends_its_servers_and_leaves_an_interrupted_run(
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == -number
+    assert is_gone(group)
+    assert [row.status for row in Store(tmp_path / ".clew").runs()] == ["interrupted"]
+
+
+@pytest.mark.parametrize("more", [1, 2])
+def test_one_more_ctrl_c_while_a_server_is_being_closed_ends_clew_and_the_server(
+    tmp_path: Path, more: int
+) -> None:
+    """The server takes no notice of being asked to end, so that its end takes seconds."""
+    place = agent(tmp_path, timeout_s=300, script=STUBBORN)
+    process = subprocess.Popen([*CLEW, "run", str(place)], stderr=subprocess.PIPE, text=True)
+    group = group_of(place / "pid")
+    for _ in range(1 + more):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    _, told = process.communicate(timeout=30)
+    assert (process.returncode, told) == (-signal.SIGINT, "")
     assert is_gone(group)
     assert [row.status for row in Store(tmp_path / ".clew").runs()] == ["interrupted"]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 GRACE_S: Final = 2.0
 """Between asking a program to end and killing it."""
@@ -23,6 +24,8 @@ _POLL_S: Final = 0.02
 _MOST_DELAYS: Final = 40
 _DELAY_S: Final = 0.05
 """A signal waits so long for a program that is just being started, and not for ever."""
+_LAST_GRACE_S: Final = 0.5
+"""As `GRACE_S`, for somebody who asked twice: the programs were told to end by the first time."""
 _FATAL: Final = (signal.SIGTERM, signal.SIGHUP)
 _groups: Final[dict[object, Callable[[], int | None]]] = {}
 _delays: Final[list[int]] = []
@@ -43,32 +46,58 @@ def ending_with_us(group: Callable[[], int | None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def signals_end_children() -> Iterator[None]:
+def signals_end_children() -> Iterator[Callable[[], None]]:
     """While this is entered, a signal that ends this process ends the programs first. Then it does what it always does.
 
     Nothing is recorded by that: the run is one that was interrupted, as after `kill -9`. Signals that somebody handles
     or ignores are left alone, and so are all of them outside of the main thread.
+
+    Yields what is called on the event loop of `asyncio.run`: from then on the first Ctrl-C is that loop's, which cancels
+    its task, and the next one is a signal that ends this process. What is being closed then is waited for no longer.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
     ours = [number for number in _FATAL if signal.getsignal(number) == signal.SIG_DFL]
     for number in ours:
         signal.signal(number, _end)
+    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     try:
-        yield
+        yield _Interrupts.take if is_ours else lambda: None
     finally:
         for number in ours:
             if signal.getsignal(number) is _end:
                 signal.signal(number, signal.SIG_DFL)
+        if isinstance(signal.getsignal(signal.SIGINT), _Interrupts):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def end_groups() -> None:
+class _Interrupts:
+    """Handles Ctrl-C: the first as it was handled before, every other as an end."""
+
+    def __init__(self, first: Any) -> None:
+        self._first = first
+        self._has_come = False
+
+    @classmethod
+    def take(cls) -> None:
+        first = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, cls(first))
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._has_come:
+            _end(number, frame)
+            return
+        self._has_come = True
+        self._first(number, frame)
+
+
+def end_groups(grace_s: float = GRACE_S) -> None:
     """Ask all programs to end, and kill what has not done so after a while."""
     found = {pid for group in list(_groups.values()) if (pid := group())}
     for pid in found:
         _signal(pid, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE_S
+    deadline = time.monotonic() + grace_s
     while any(map(_is_there, found)) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
     for pid in found:
@@ -78,7 +107,11 @@ def end_groups() -> None:
 def _end(number: int, _frame: FrameType | None) -> None:
     if any(group() == STARTING for group in list(_groups.values())) and _delayed(number):
         return
-    end_groups()
+    logging.getLogger("asyncio").disabled = True  # it would tell of programs that are waited for in here
+    is_impatient = number == signal.SIGINT
+    if is_impatient:
+        signal.signal(number, signal.SIG_IGN)  # one more would only begin this again
+    end_groups(_LAST_GRACE_S if is_impatient else GRACE_S)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
