@@ -19,6 +19,13 @@ from clew.workflow.project import Place, ToolNode
 from clew.workflow.tools.http_tool import MOST_RESPONSE_BYTES, HttpTool
 
 HERE = Place(Path("clew.yaml"), 1)
+CUT_OFF = {
+    "/cut": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc",
+    "/cut-at-once": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+    "/cut-in-chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n64\r\nde",
+    "/cut-between-chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    "/cut-404": b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n64\r\nde",
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -84,6 +91,13 @@ class Handler(BaseHTTPRequestHandler):
                 for _ in range(400):
                     self.wfile.write(b"x")
                     time.sleep(0.05)
+        elif path in CUT_OFF:
+            self.wfile.write(CUT_OFF[path])
+            self.close_connection = True
+        elif path.startswith("/charset/"):
+            self.answer(200, "é".encode(), f"text/plain; charset={path.removeprefix('/charset/')}")
+        elif path == "/deep":
+            self.answer(200, b"[" * 50_000 + b"]" * 50_000, "application/json")
         elif path == "/hang-up":
             self.close_connection = True
             self.connection.close()
@@ -144,6 +158,27 @@ def test_json_is_parsed_and_text_is_text(server: Server) -> None:
     assert call(server.url + "/text") == {"status": 200, "body": "plain"}
     assert call(server.url + "/latin") == {"status": 200, "body": "é"}
     assert call(server.url + "/broken") == {"status": 200, "body": "{not json"}
+
+
+@pytest.mark.parametrize("charset", ["klingon", "hex", "zip", "base64", "undefined", "idna"])
+def test_text_in_a_charset_that_is_none_is_read_as_utf_8(server: Server, charset: str) -> None:
+    assert call(f"{server.url}/charset/{charset}") == {"status": 200, "body": "é"}
+
+
+def test_json_that_is_nested_too_deeply_is_a_failure_of_the_tool(server: Server) -> None:
+    assert failure(server.url + "/deep").endswith("/deep gave JSON that is nested too deeply to be read")
+
+
+@pytest.mark.parametrize("path, size", [("cut", 3), ("cut-at-once", 0), ("cut-between-chunks", 3)])
+def test_an_answer_that_was_cut_off_is_not_taken_for_a_whole_one(
+    server: Server, path: str, size: int
+) -> None:
+    assert failure(f"{server.url}/{path}").endswith(f"gave an answer that was cut off after {size} bytes")
+
+
+def test_a_cut_in_a_chunk_is_one_too_and_hides_no_status(server: Server) -> None:
+    assert "gave an answer that was cut off after" in failure(server.url + "/cut-in-chunk")
+    assert "gave 404 Not Found: abc" in failure(server.url + "/cut-404")
 
 
 def test_an_argument_in_the_url_cannot_lead_it_elsewhere(server: Server) -> None:

@@ -153,7 +153,11 @@ class _Exchange:
                 return {"status": response.status, "body": _parsed(self._read(response), response.headers)}
         except urllib.error.HTTPError as error:
             with error:
-                text = error.read(4 * _ERROR_BODY_CHARS).decode(errors="replace")
+                try:
+                    body = error.read(4 * _ERROR_BODY_CHARS)
+                except http.client.IncompleteRead as cut:
+                    body = cut.partial
+            text = body.decode(errors="replace")
             raise _RefusedError(
                 f"gave {error.code} {error.reason}: {text[:_ERROR_BODY_CHARS]}".rstrip(": ")
             ) from None
@@ -162,7 +166,7 @@ class _Exchange:
         deadline = time.monotonic() + self.timeout_s
         parts: list[bytes] = []
         size = 0
-        while chunk := response.read1(_CHUNK_BYTES):
+        while chunk := self._next(response, size):
             size += len(chunk)
             if size > MOST_RESPONSE_BYTES:
                 raise _RefusedError(f"gave more than {MOST_RESPONSE_BYTES} bytes")
@@ -170,6 +174,18 @@ class _Exchange:
             if self.is_abandoned.is_set() or time.monotonic() > deadline:
                 raise _RefusedError(f"took longer than {self.timeout_s:g} s")
         return b"".join(parts)
+
+    @staticmethod
+    def _next(response: Any, size: int) -> bytes:
+        """Return some more of the body; nothing where it is whole."""
+        try:
+            chunk: bytes = response.read1(_CHUNK_BYTES)
+            is_cut = not chunk and bool(response.length)  # more was announced, and did not come
+        except http.client.IncompleteRead:
+            chunk, is_cut = b"", True
+        if is_cut:
+            raise _RefusedError(f"gave an answer that was cut off after {size} bytes")
+        return chunk
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -197,12 +213,17 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _parsed(body: bytes, headers: Any) -> Any:
-    text = body.decode(headers.get_content_charset() or "utf-8", errors="replace")
+    try:
+        text = body.decode(headers.get_content_charset() or "utf-8", errors="replace")
+    except (LookupError, ValueError):  # nobody knows it, or it is none of text
+        text = body.decode(errors="replace")
     if "json" in headers.get_content_type():
         try:
             return json.loads(text)
         except ValueError:
             return text
+        except RecursionError:
+            raise _RefusedError("gave JSON that is nested too deeply to be read") from None
     return text
 
 
