@@ -7,7 +7,6 @@ import contextlib
 import difflib
 import logging
 import os
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,8 @@ from clew.errors import ToolError
 from clew.extras import require
 from clew.workflow.chat import ToolSpec
 from clew.workflow.project import McpServer
-from clew.workflow.tools.children import STARTING, ending_with_us
+from clew.workflow.tools.children import ending_with_us
+from clew.workflow.tools.mcp_pipes import Pipes
 from clew.workflow.tools.placeholders import expand
 from clew.workflow.tools.port import usable_name
 
@@ -65,10 +65,18 @@ class McpConnection:
         self._owner: asyncio.Task[None] | None = None
         self._is_wanted = asyncio.Event()
         self._client: Any = None
-        self._transport: Any = None
+        self._pipes: Pipes | None = None
         self._tools: dict[str, McpTool] = {}
         self._secrets: set[str] = set()
         self._stderr = _Stderr()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is of no use any more: the server did not start, or speaks no longer."""
+        starting = self._starting
+        if starting is None or not starting.done():
+            return False
+        return starting.exception() is not None or (self._pipes is not None and self._pipes.has_ended)
 
     async def start(self) -> None:
         """Start the server and ask what it offers; the second call waits for the first.
@@ -124,21 +132,12 @@ class McpConnection:
             owner.cancel()
         _, left = await asyncio.wait({owner}, timeout=_CLOSE_S)
         if left:
-            group = self._group()
-            if group:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(group, signal.SIGKILL)
+            if self._pipes is not None:
+                self._pipes.kill()
             owner.cancel()
 
     def _group(self) -> int | None:
-        """Return the process group of the server; None where it does not run. The SDK tells nobody, and keeps it there."""
-        frame = getattr(getattr(self._transport, "gen", None), "ag_frame", None)
-        if frame is None:
-            return None
-        if "process" not in frame.f_locals:
-            return STARTING
-        process = frame.f_locals["process"]
-        return process.pid if process.returncode is None else None
+        return None if self._pipes is None else self._pipes.group()
 
     async def _hold(self, mcp: Any, starting: asyncio.Future[None]) -> None:
         try:
@@ -175,10 +174,14 @@ class McpConnection:
         if "PATH" in self._environ:
             variables.setdefault("PATH", self._environ["PATH"])
         parameters = mcp.StdioServerParameters(
-            command=server.command, args=server.args, env=variables, cwd=self._root
+            command=server.command,
+            args=server.args,
+            env=variables,
+            cwd=self._root,
+            encoding_error_handler="replace",  # one byte that is no text would be the end of the conversation
         )
-        self._transport = mcp.stdio_client(parameters, errlog=self._stderr.open())
-        return mcp.Client(self._transport)
+        self._pipes = Pipes(mcp.stdio_client(parameters, errlog=self._stderr.open()))
+        return mcp.Client(self._pipes)
 
     async def _list(self, client: Any) -> None:
         cursor = None

@@ -43,6 +43,7 @@ class Toolbox:
         self._tools: dict[str, Tool] = {}
         self._files: dict[str, ModuleFile] = {}
         self._servers: dict[bytes, McpConnection] = {}
+        self._ended: list[McpConnection] = []
 
     def get(self, name: str) -> Tool:
         """Return a tool of the project.
@@ -63,7 +64,8 @@ class Toolbox:
 
         Args:
             allowed: `tool` of the project, `server.tool` or `server.*`; also `mcp__server__tool` and `mcp__server`.
-            servers: the agent's MCP servers. Those that are named in `allowed` are started, once for all agents.
+            servers: the agent's MCP servers. Those that are named in `allowed` are started, once for all agents; one
+                that did not start, or has ended since, is started again.
 
         Raises: ToolError: a name means nothing, a module cannot be loaded, a server does not start.
             MissingExtraError: a server is wanted, and `mcp` is not installed.
@@ -95,7 +97,7 @@ class Toolbox:
     async def close(self) -> None:
         """Close all tools and stop all servers. Never raises."""
         tools, self._tools = list(self._tools.values()), {}
-        servers, self._servers = list(self._servers.values()), {}
+        servers, self._servers, self._ended = [*self._servers.values(), *self._ended], {}, []
         await asyncio.gather(
             *(tool.close() for tool in tools), *(server.close() for server in servers), return_exceptions=True
         )
@@ -131,10 +133,14 @@ class Toolbox:
     async def _connect(self, server: McpServer) -> McpConnection:
         key = msgspec.json.encode([server.name, server.command, server.args, server.env])
         connection = self._servers.get(key)
-        if connection is None:
-            connection = self._servers[key] = McpConnection(
+        if connection is None or connection.has_ended:
+            ended = connection
+            connection = self._servers[key] = McpConnection(  # at once: who else wants it shall find this one
                 server, root=self._root, environ=self._environ, timeout_s=self._timeout_s
             )
+            if ended is not None:
+                self._ended.append(ended)
+                await ended.close()
         await connection.start()
         return connection
 
