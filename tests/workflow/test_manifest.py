@@ -237,6 +237,14 @@ def test_files_are_named_relative_to_the_working_directory(
             "name: x\nentrypoints: [[a]]",
             "clew.yaml:2: entrypoints of a manifest should be a list of texts, not a list",
         ),
+        (
+            "name: x\ndefaults:\n  allow_commands: [git,\n    yes]",
+            "clew.yaml:4: allow_commands of defaults has a word that YAML reads as true; write it in quotes",
+        ),
+        (
+            "name: x\ntools:\n  t: {type: shell, command: [git,\n    null]}",
+            "clew.yaml:4: command of tool 't' has a word that YAML reads as nothing; write it in quotes",
+        ),
         ("name: x\nenv: {A: 1}", "clew.yaml:2: the variable 'A' should be a mapping, not the number 1"),
     ],
 )

@@ -144,6 +144,15 @@ class Table:
         if entry is None:
             return []
         members = entry.data if isinstance(entry.data, list) else [entry]
+        read_otherwise = [member for member in members if isinstance(member.data, bool | None)]
+        if read_otherwise and self.strict:
+            self.meant.add(key)
+            for member in read_otherwise:  # a program `yes` would be one called True
+                self.wrong(
+                    member.place,
+                    f"{key} of {self.what} has a word that YAML reads as {described(member)}; write it in quotes",
+                )
+            return []
         if all(isinstance(member.data, (str, int, float)) and member.data is not None for member in members):
             return [str(member.data) for member in members]
         self._mismatch(key, entry, "a list of texts")
