@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import subprocess
 import textwrap
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from clew.store.store import Store
+from clew.workflow.tools.lifeline import Lifeline
 from tests.workflow.commands import CLEW, MANIFEST, run
 from tests.workflow.running import write_project
 
@@ -89,6 +92,37 @@ def test_a_tool_that_ends_the_process_is_told_of_and_is_no_success(
     assert told in done.stderr
     (row,) = Store(tmp_path / ".clew").runs()
     assert row.status == "interrupted"
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize("above", [64, 256])
+def test_a_tool_that_closes_the_descriptors_of_the_process_ends_it_with_a_sentence(
+    tmp_path: Path, above: int, kind: str
+) -> None:
+    source = f"import os\n{kind} rude(n):\n    os.closerange(3, {above})\n    return {{'n': n}}\n"
+    place = write_project(
+        tmp_path / "project", clew_yaml=MANIFEST.format(function="rude", timeout=30), tools__t_py=source
+    )
+    done = run(place, "-i", '{"n": 21}', "-o", "json")
+    assert (done.returncode, done.stdout) == (1, "")
+    # The loop itself may be the first to find out, and does not know by whom.
+    told = r"clew: while (a tool|tool work) ran, descriptors were closed that are no tool's own; the run cannot go on\n"
+    assert re.fullmatch(told, done.stderr), done.stderr
+    store = Store(tmp_path / ".clew")
+    (row,) = store.runs()
+    assert row.status == "interrupted"
+    assert [node.node_id for node in store.trace(row.run_id).nodes] == ["input", "work"]
+
+
+def test_a_loop_that_was_closed_itself_was_cut_by_nobody() -> None:
+    """A call that was abandoned may come back after it."""
+
+    async def work() -> Lifeline:
+        lifeline = Lifeline(asyncio.get_running_loop())
+        assert not lifeline.is_cut
+        return lifeline
+
+    assert not asyncio.run(work()).is_cut
 
 
 def test_a_forked_child_of_a_tool_ends_as_it_wants_to(tmp_path: Path) -> None:

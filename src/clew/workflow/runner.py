@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import shlex
 from collections.abc import Callable, Mapping
@@ -31,6 +30,7 @@ from clew.workflow.services import Services, Spawn
 from clew.workflow.shape import complaint, with_defaults
 from clew.workflow.signals import Signals
 from clew.workflow.tools.children import signals_end_children
+from clew.workflow.tools.lifeline import run_on_loop
 from clew.workflow.tools.toolbox import Toolbox, open_toolbox
 from clew.workflow.wholeness import CAPTURE
 
@@ -131,7 +131,7 @@ class ProjectRun:
                 self._signal("started")
             try:
                 with signals_end_children() as heed_interrupts:
-                    outputs = asyncio.run(self._execute(heed_interrupts))
+                    outputs = run_on_loop(self._execute(heed_interrupts))
             except BaseException as error:
                 if emits:
                     self._signal("failed", error=str(error) or type(error).__name__)

@@ -52,7 +52,7 @@ def signals_end_children() -> Iterator[Callable[[], None]]:
     Nothing is recorded by that: the run is one that was interrupted, as after `kill -9`. Signals that somebody handles
     or ignores are left alone, and so are all of them outside of the main thread.
 
-    Yields what is called on the event loop of `asyncio.run`: from then on the first Ctrl-C is that loop's, which cancels
+    Yields what is called on the event loop of an `asyncio.Runner`: from then on the first Ctrl-C is that loop's, which cancels
     its task, and the next one is a signal that ends this process. What is being closed then is waited for no longer.
     """
     if threading.current_thread() is not threading.main_thread():

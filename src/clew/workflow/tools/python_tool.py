@@ -15,6 +15,7 @@ from clew.workflow.boundary import tool_files
 from clew.workflow.chat import ToolSpec
 from clew.workflow.project import ToolNode
 from clew.workflow.tools.daemon_threads import in_daemon_thread
+from clew.workflow.tools.lifeline import Lifeline
 from clew.workflow.tools.output import Diversion, diverted
 from clew.workflow.tools.signature import (
     check_arguments,
@@ -74,6 +75,7 @@ class PythonTool:
         self._file = known[node.module]
         self._folder: ToolFolder | None = None
         self._function: Callable[..., Any] | None = None
+        self._lifeline: Lifeline | None = None
         self._signature: inspect.Signature | None = None
 
     @property
@@ -95,6 +97,7 @@ class PythonTool:
         Raises: ToolError: the module failed, or has no such function.
         """
         if self._function is None:
+            self._lifeline = Lifeline(asyncio.get_running_loop())
             folder = self._opened()
             module = folder.loaded(self._file.name)
             found = None if module is None else vars(module).get(self._node.function)
@@ -164,7 +167,7 @@ class PythonTool:
         async def work() -> Any:
             with diverted(diversion):
                 try:
-                    return await Stepped(begin())
+                    return await Stepped(begin(), after=self._after)
                 except asyncio.CancelledError:
                     raise
                 except BaseException as error:
@@ -192,13 +195,19 @@ class PythonTool:
             try:
                 result = work()
             except ToolError:
-                end_forked_child(pid, code=1)
+                self._after(pid, code=1)
                 raise
             except BaseException as error:
-                end_forked_child(pid, code=_exit_code(error))
+                self._after(pid, code=_exit_code(error))
                 raise self._failure(error) from error
-            end_forked_child(pid)
+            self._after(pid)
             return result
+
+    def _after(self, pid: int, *, code: int = 0) -> None:
+        """See whether code of the user's left this process as it was."""
+        end_forked_child(pid, code=code)
+        if self._lifeline is not None:
+            self._lifeline.check(self._node.id)
 
     def _failure(self, error: BaseException) -> ToolError:
         if isinstance(error, SystemExit):

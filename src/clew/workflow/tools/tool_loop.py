@@ -160,13 +160,16 @@ async def _cancel_all() -> set[asyncio.Task[Any]]:
 
 
 class Stepped:
-    """Awaits a coroutine step by step, and ends the process where a step came back in a forked child.
+    """Awaits a coroutine step by step, and looks after each whether it left the process as it was.
 
-    The child has a copy of the loop that shares its descriptors with the parent's: it must not turn it even once.
+    A step may come back in a forked child. That has a copy of the loop that shares its descriptors with the parent's:
+    it must not turn it even once.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], *, after: Callable[[int], None]) -> None:
+        """Args: after: told the process that it began in; ends this process where it cannot go on."""
         self._coroutine = coroutine
+        self._after = after
 
     def __await__(self) -> Generator[Any, Any, Any]:
         pid = os.getpid()
@@ -174,7 +177,7 @@ class Stepped:
         try:
             waits_for = next(steps)
             while True:
-                end_forked_child(pid)
+                self._after(pid)
                 try:
                     sent = yield waits_for
                 except GeneratorExit:
@@ -187,7 +190,7 @@ class Stepped:
         except StopIteration as stop:
             return stop.value
         finally:
-            end_forked_child(pid)
+            self._after(pid)
 
 
 def end_forked_child(pid: int, *, code: int = 0) -> None:
