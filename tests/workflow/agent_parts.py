@@ -90,7 +90,9 @@ class Observer:
     def turn_completed(self, turn: int, tool_calls: int, answer: ChatAnswer) -> None:
         self.seen.append(("completed", turn, tool_calls, answer.text))
 
-    def tool_called(self, name: str, given: Any, output: Any, error: str | None) -> None:
+    def tool_called(
+        self, name: str, given: Any, output: Any, error: str | None, *, said: str, place: CallPlace
+    ) -> None:
         self.seen.append(("tool", name, given, output, error))
 
 

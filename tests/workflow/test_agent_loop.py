@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from clew.errors import ProviderError, ToolError
+from clew.errors import ProviderError, ReplayError, ToolError
 from clew.model.usage import Usage
 from clew.workflow.agent_loop import MOST_AT_ONCE, MOST_RESULT_BYTES, AgentResult, CallFunction
 from clew.workflow.chat import CallPlace, ChatAnswer, Message
@@ -87,7 +87,7 @@ def test_however_many_calls_a_turn_has_only_some_run_at_the_same_time(run: Run) 
     running: list[int] = []
     most = 0
 
-    async def around(name: str, arguments: dict[str, Any], really: Any) -> Any:
+    async def around(name: str, arguments: dict[str, Any], really: Any, place: CallPlace) -> Any:
         nonlocal most
         running.append(1)
         most = max(most, len(running))
@@ -184,7 +184,7 @@ def test_the_caller_may_say_how_an_answer_is_read(run: Run) -> None:
 
 
 def test_a_replay_stands_around_every_call(run: Run, tmp_path: Path) -> None:
-    async def from_log(name: str, given: dict[str, Any], really: CallFunction) -> Any:
+    async def from_log(name: str, given: dict[str, Any], really: CallFunction, place: CallPlace) -> Any:
         return {"sum": 99} if given["a"] == 1 else await really(name, given)
 
     model = Model(wants(("add", {"a": 1, "b": 1}), ("add", {"a": 2, "b": 2})), ChatAnswer(text="x"))
@@ -194,13 +194,13 @@ def test_a_replay_stands_around_every_call(run: Run, tmp_path: Path) -> None:
 
 
 def test_what_no_model_can_mend_ends_the_agent_and_the_other_calls(run: Run, tmp_path: Path) -> None:
-    async def broken(name: str, given: dict[str, Any], really: CallFunction) -> Any:
+    async def broken(name: str, given: dict[str, Any], really: CallFunction, place: CallPlace) -> Any:
         if given["a"] == 1:
-            raise LookupError("not in the log")
+            raise ReplayError("not in the log")
         await asyncio.sleep(60)
 
     model = Model(wants(("add", {"a": 2, "b": 2}), ("add", {"a": 1, "b": 1})))
-    with pytest.raises(LookupError):
+    with pytest.raises(ReplayError):
         run(model, call_tool=broken)
 
 
@@ -221,7 +221,7 @@ def test_tools_of_a_server_are_called_as_those_of_the_project(run: Run, tmp_path
 def test_a_cancelled_agent_waits_for_no_tool(run: Run) -> None:
     ended: list[str] = []
 
-    async def forever(name: str, given: dict[str, Any], really: CallFunction) -> Any:
+    async def forever(name: str, given: dict[str, Any], really: CallFunction, place: CallPlace) -> Any:
         task = AGENT[0]
         asyncio.get_running_loop().call_soon(task.cancel)
         try:

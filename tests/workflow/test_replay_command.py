@@ -182,3 +182,97 @@ def test_what_a_resumed_run_kept_is_replayed_from_the_run_that_did_it(tmp_path: 
     assert "the outputs are the same" in done.stderr
     assert logged(tmp_path) == ["make", "use", "use"]
     assert json.loads(done.stdout)["success"]
+
+
+def test_a_replay_says_how_a_node_ended_that_got_no_answer(tmp_path: Path) -> None:
+    manifest = """
+        clew: "1"
+        name: unanswered
+        defaults: {model: scripted, script: answers.yaml}
+        nodes:
+          input: {type: input, schema: {q: {type: string, default: hello}}}
+          ask: {type: prompt, prompt: ask, timeout_s: 0.2}
+          output: {type: output}
+        edges: {e1: {from: input, to: ask}, e2: {from: ask, to: output}}
+    """
+    answers = "answers:\n  - {node: ask, delay_s: 30, text: late}\n"
+    place = written(tmp_path, manifest, answers=answers, prompts__ask_prompt=ASK)
+    assert run(place).returncode == 3
+    done = replay("latest")
+    assert done.returncode == 1
+    assert (
+        "node ask, request 1 to scripted is not in the recorded run: ask failed there: "
+        "scripted did not answer in time: node ask took longer than 0.2 s"
+    ) in done.stderr
+
+
+def test_a_replay_of_a_run_that_was_cancelled_fails_as_that_did(tmp_path: Path) -> None:
+    """The node that failed is the one that is named, not those that it cancelled and that have no answers."""
+    manifest = """
+        clew: "1"
+        name: cancelled
+        defaults: {model: scripted, script: answers.yaml, on_error: cancel}
+        nodes:
+          input: {type: input, schema: {q: {type: string, default: hello}}}
+          ask: {type: prompt, prompt: ask}
+          inner: {type: branch, workflow: ./inner.yaml}
+          output: {type: output}
+        tools: {slow: {type: python, module: t, function: slow}, bad: {type: python, module: t, function: bad}}
+        edges:
+          a: {from: input, to: slow, mapping: {q: q}}
+          b: {from: input, to: ask, mapping: {q: q}}
+          c: {from: input, to: inner, mapping: {q: q}}
+          d: {from: input, to: bad, mapping: {q: q}}
+          e: {from: slow, to: output}
+          f: {from: ask, to: output}
+          g: {from: inner, to: output}
+          h: {from: bad, to: output}
+    """
+    inner = """
+        clew: "1"
+        name: inner
+        defaults: {model: scripted, script: answers.yaml}
+        nodes: {input: {type: input}, ask: {type: prompt, prompt: ask}, output: {type: output}}
+        edges: {a: {from: input, to: ask}, b: {from: ask, to: output}}
+    """
+    tools = (
+        "import time\n\ndef slow(q):\n    time.sleep(30)\n\n"
+        "def bad(q):\n    time.sleep(1)\n    raise ValueError('really bad')\n"
+    )
+    answers = "answers:\n  - {node: ask, delay_s: 30, text: late}\n"
+    place = written(
+        tmp_path, manifest, tools=tools, answers=answers, prompts__ask_prompt=ASK, inner_yaml=inner
+    )
+    done = run(place, "-o", "json")
+    assert done.returncode == 1
+    assert "node bad (tool) failed" in done.stdout
+    again = replay("latest", "-o", "json")
+    assert (again.returncode, again.stdout) == (1, done.stdout)
+
+
+def test_a_node_without_an_answer_does_not_take_that_of_another_one(tmp_path: Path) -> None:
+    """Both ask the same; in the replay the one that got nothing asks first."""
+    manifest = """
+        clew: "1"
+        name: alone
+        defaults: {model: scripted, script: answers.yaml}
+        nodes:
+          input: {type: input, schema: {q: {type: string, default: hello}}}
+          ask: {type: prompt, prompt: ask, timeout_s: 1}
+          other: {type: prompt, prompt: ask}
+          output: {type: output}
+        edges:
+          a: {from: input, to: ask}
+          b: {from: input, to: other}
+          c: {from: ask, to: output, mapping: {a: text}}
+          d: {from: other, to: output, mapping: {b: text}}
+    """
+    answers = "answers:\n  - {node: ask, delay_s: 30, text: late}\n  - {node: other, text: mine}\n"
+    place = written(tmp_path, manifest, answers=answers, prompts__ask_prompt=ASK)
+    assert run(place).returncode == 3
+    done = replay("latest")
+    assert done.returncode == 1
+    assert "node ask, request 1 to scripted is not in the recorded run: ask failed there" in done.stderr
+    store = Store(tmp_path / ".clew")
+    ended = {node.node_id: node.status for node in store.trace(store.runs()[0].run_id).nodes}
+    assert (ended["ask"], ended["other"]) == ("failed", "completed")

@@ -41,7 +41,13 @@ FAMILIES: Final[dict[str, tuple[str, ...]]] = {
         "branch_iteration",
         "artifact_saved",
     ),
-    "agent": ("agent_turn_started", "agent_turn_completed", "agent_tool_called", "model_answered"),
+    "agent": (
+        "agent_tools_offered",
+        "agent_turn_started",
+        "agent_turn_completed",
+        "agent_tool_called",
+        "model_answered",
+    ),
     "judgement": ("score_recorded", "feedback_recorded"),
     "telemetry": ("events_lost", "payload_truncated", "redacted"),
 }
@@ -67,7 +73,7 @@ _VERBOSE_ONLY = frozenset(
         "redacted",
     },
 )
-_DEBUG_ONLY = frozenset({"timing_metric", "state_changed", "model_answered"})
+_DEBUG_ONLY = frozenset({"timing_metric", "state_changed", "agent_tools_offered", "model_answered"})
 
 
 def family_of(event: str) -> str:

@@ -172,6 +172,13 @@ class AgentTurnCompleted(Payload, frozen=True):
     """How many tools it called in this turn."""
 
 
+class AgentToolsOffered(Payload, frozen=True):
+    """MCP servers were asked what an agent may call."""
+
+    offered: dict[str, list[str]] = {}
+    """By each entry of the agent's `tools` that names a server: the tools, as the model is told them."""
+
+
 class AgentToolCalled(Payload, frozen=True):
     """An agent called a tool."""
 
@@ -183,6 +190,12 @@ class AgentToolCalled(Payload, frozen=True):
     """What it gave back."""
     error: str | None = None
     """Why it failed; None where it did not."""
+    turn_number: int | None = None
+    """The turn in which the model wanted it, from 1."""
+    position: int | None = None
+    """Which of the calls of that turn it is, from 0. Calls of one turn run at the same time, and end in any order."""
+    input_is_whole: bool | None = None
+    """False where the log cannot hold what it was given: nested too deep, or a number too large."""
 
 
 class ModelAnswered(Payload, frozen=True):
@@ -198,6 +211,10 @@ class ModelAnswered(Payload, frozen=True):
     """Text, tool calls, usage, cost, and where it came from if no model was asked."""
     reason: str | None = None
     """Why the answer is not whole: it was cut off, filtered or refused."""
+    is_whole: bool | None = None
+    """False where the log cannot hold the answer: nested too deep, or a number too large."""
+    tools_are_whole: bool | None = None
+    """Of a first request: False where the log cannot hold the schemas of its tools."""
 
 
 class ScoreRecorded(Payload, frozen=True):
@@ -279,6 +296,7 @@ PAYLOADS: Final[dict[str, type[Payload]]] = {
     "artifact_saved": ArtifactSaved,
     "agent_turn_started": AgentTurnStarted,
     "agent_turn_completed": AgentTurnCompleted,
+    "agent_tools_offered": AgentToolsOffered,
     "agent_tool_called": AgentToolCalled,
     "model_answered": ModelAnswered,
     "score_recorded": ScoreRecorded,

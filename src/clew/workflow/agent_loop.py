@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from clew.errors import BudgetError, ProviderError, ToolError
+from clew.errors import BudgetError, ClewError, ProviderError, ToolError
 from clew.model.usage import Usage, total_usage
 from clew.workflow.chat import CallPlace, ChatAnswer, ChatModel, ChatRequest, Message, ToolCall
 from clew.workflow.project import AgentNode, McpServer
@@ -23,7 +23,7 @@ _FENCE: Final = "```"
 Reader = Callable[[str], Any]
 """Reads an answer's text; ValueError says what is wrong with it, and the model is asked once more."""
 CallFunction = Callable[[str, dict[str, Any]], Awaitable[Any]]
-AroundTool = Callable[[str, dict[str, Any], CallFunction], Awaitable[Any]]
+AroundTool = Callable[[str, dict[str, Any], CallFunction, CallPlace], Awaitable[Any]]
 
 
 class ToolSource(Protocol):
@@ -48,8 +48,13 @@ class AgentObserver(Protocol):
         """The model answered, and wants so many tools to be called, which comes next."""
         ...
 
-    def tool_called(self, name: str, given: Any, output: Any, error: str | None) -> None:
-        """A call ended. `given` is None where the model sent no JSON object; `error` is None where it succeeded."""
+    def tool_called(
+        self, name: str, given: Any, output: Any, error: str | None, *, said: str, place: CallPlace
+    ) -> None:
+        """A call ended, and `said` is what the model is told of it.
+
+        `given` is None where the model sent no JSON object; `error` is None where it succeeded.
+        """
         ...
 
 
@@ -91,7 +96,7 @@ async def run_agent(
         toolbox: has the tools.
         node: says which tools, and how many turns, tokens and dollars there are.
         observer: is told of every step.
-        call_tool: called instead of a tool, with the tool: a replay answers from the log.
+        call_tool: called instead of a tool, with the tool and the place: a replay answers from the log.
         read: makes a value of the last answer; JSON where the request has a schema, nothing where it has none.
         iteration: the round of a loop that this is.
         on_text: gets the pieces of text as they come.
@@ -108,14 +113,14 @@ async def run_agent(
         read = read_json
     may_repair = True
     while True:
-        turn = purse.begin_turn()
-        observer.turn_started(turn)
-        answer = await conversation.ask(CallPlace(node_id=node.id, turn=turn, iteration=iteration))
+        place = CallPlace(node_id=node.id, turn=purse.begin_turn(), iteration=iteration)
+        observer.turn_started(place.turn)
+        answer = await conversation.ask(place)
         purse.spend(answer)
-        observer.turn_completed(turn, len(answer.tool_calls), answer)
+        observer.turn_completed(place.turn, len(answer.tool_calls), answer)
         if answer.tool_calls:
             purse.check()  # before tools do something that nobody would hear of
-            conversation.add(*await caller.call_all(answer.tool_calls))
+            conversation.add(*await caller.call_all(answer.tool_calls, place))
             continue
         try:
             parsed = None if read is None else read(answer.text)
@@ -192,10 +197,11 @@ class _Purse:
 
     def spend(self, answer: ChatAnswer) -> None:
         self._usages.append(answer.usage)
-        self._costs.append(answer.cost_usd)
-        if answer.source is None:  # else no model was asked, and nothing was paid
+        paid = answer if answer.then is None else answer.then
+        self._costs.append(paid.cost_usd)
+        if paid.source is None:  # else no model was asked, and nothing was paid
             name = answer.model or "the model"
-            if answer.cost_usd is None:
+            if paid.cost_usd is None:
                 self._unpriced = name
             if answer.usage is None or answer.usage.total_tokens is None:
                 self._uncounted = name
@@ -259,10 +265,13 @@ class _Caller:
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
         self.names: list[str] = []
 
-    async def call_all(self, calls: Sequence[ToolCall]) -> list[Message]:
+    async def call_all(self, calls: Sequence[ToolCall], turn: CallPlace) -> list[Message]:
         """Call all, sixteen at a time, and return what the model is told, in the order of the calls."""
         self.names.extend(call.name for call in calls)
-        running = [asyncio.create_task(self._call(call)) for call in calls]
+        places = [msgspec.structs.replace(turn, position=position) for position in range(len(calls))]
+        running = [
+            asyncio.create_task(self._call(call, place)) for call, place in zip(calls, places, strict=True)
+        ]
         try:
             return list(await asyncio.gather(*running))
         finally:
@@ -271,41 +280,55 @@ class _Caller:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _call(self, call: ToolCall) -> Message:
-        output, error = None, None
+    async def _call(self, call: ToolCall, place: CallPlace) -> Message:
+        output, error, said = None, None, ""
         try:
             async with self._places:
-                output = await self._really(call)
+                output = await self._really(call, place)
+            said = told(output)
         except ToolError as caught:
-            error = str(caught)
-        self._observer.tool_called(call.name, call.arguments, output, error)
-        return Message(
-            role="tool",
-            content=told(output) if error is None else _cut(error),
-            tool_call_id=call.id,
-            is_error=error is not None,
-        )
+            output, error = None, _writable(str(caught))
+        except ClewError:
+            raise  # no model can mend that
+        except Exception as caught:  # a tool's own: told, as every failure of a tool
+            output, error = None, f"tool {call.name} failed: {type(caught).__name__}"
+        if error is not None:
+            said = _cut(error)
+        self._observer.tool_called(call.name, call.arguments, output, error, said=said, place=place)
+        return Message(role="tool", content=said, tool_call_id=call.id, is_error=error is not None)
 
-    async def _really(self, call: ToolCall) -> Any:
+    async def _really(self, call: ToolCall, place: CallPlace) -> Any:
         if call.name not in self._tools:
             raise ToolError(f"there is no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}")
         if call.arguments is None:
             raise ToolError(f"the arguments of {call.name} are not a JSON object: {call.raw[:1000]}")
         if self._call_tool is not None:
-            return await self._call_tool(call.name, call.arguments, self._by_name)
+            return await self._call_tool(call.name, call.arguments, self._by_name, place)
         return await self._by_name(call.name, call.arguments)
 
     async def _by_name(self, name: str, arguments: dict[str, Any]) -> Any:
-        return await self._tools[name].call(arguments)
+        # Of its own: what a tool does to its arguments changes neither the conversation nor the record.
+        return await self._tools[name].call(msgspec.to_builtins(arguments))
 
 
 def told(output: Any) -> str:
-    """Return a result as the text that a model gets."""
+    """Return a result as the text that a model gets.
+
+    Raises: ToolError: it has none.
+    """
     try:
         text = msgspec.json.encode(output, enc_hook=str).decode()
     except Exception:  # a cycle, a key that no JSON has, a number too large
-        text = repr(output)
+        try:
+            text = repr(output)
+        except Exception as error:
+            raise ToolError(f"what it gave cannot be written down ({type(error).__name__})") from error
     return _cut(text)
+
+
+def _writable(text: str) -> str:
+    """Return a text as the log can hold it, so that a replay tells the model the same."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _cut(text: str) -> str:

@@ -58,11 +58,9 @@ def _check_answer(request: ChatRequest, answer: ChatAnswer) -> None:
         ) from None
 
 
-def told_hash(output: Any) -> str:
+def told_hash(said: str) -> str:
     """Return the hash of what a model is told of a tool's result."""
-    from clew.workflow.agent_loop import told  # as below
-
-    return digest(told(output).encode(errors="backslashreplace"))
+    return digest(said.encode(errors="backslashreplace"))
 
 
 class Asking:
@@ -116,15 +114,14 @@ class Asking:
         hashed: str,
         unfinished: str | None,
     ) -> None:
-        event(
-            ANSWERED,
-            level="INFO" if unfinished is None else "WARNING",
-            request_hash=hashed,
-            turn=place.turn,
-            request=msgspec.to_builtins(request),
-            answer=msgspec.to_builtins(answer),
-            **({} if unfinished is None else {"reason": unfinished}),
-        )
+        kept = msgspec.to_builtins(answer)
+        more: dict[str, Any] = {} if is_json(kept) else {"is_whole": False}
+        asked = msgspec.to_builtins(request)
+        if place.turn == 1 and request.tools and not is_json({"tools": asked["tools"]}):
+            more["tools_are_whole"] = False
+        if unfinished is not None:
+            more |= {"level": "WARNING", "reason": unfinished}
+        event(ANSWERED, request_hash=hashed, turn=place.turn, request=asked, answer=kept, **more)
         usage = answer.usage
         if usage is not None:
             event("token_usage", model=answer.model, **msgspec.to_builtins(usage))
@@ -212,6 +209,7 @@ async def ask_agent(execution: Executing, node: AgentNode, inputs: dict[str, Any
     Raises: BudgetError, ProviderError, ToolError.
     """
     from clew.workflow.agent_loop import run_agent  # only agents need it
+    from clew.workflow.replayed_tools import NotedTools
 
     prompt = execution.project.prompts[node.prompt]
     request = first_request(execution, node, inputs)
@@ -220,7 +218,7 @@ async def ask_agent(execution: Executing, node: AgentNode, inputs: dict[str, Any
     result = await run_agent(
         request,
         model=Asking(execution, node),
-        toolbox=execution.toolbox if around is None else around(node.id, execution.toolbox),
+        toolbox=NotedTools(execution.toolbox if around is None else around(node.id, execution.toolbox)),
         node=_with_own_python(node),
         call_tool=services.around_tool,
         observer=_Observer(),
@@ -267,13 +265,23 @@ class _Observer:
     def turn_completed(self, turn: int, tool_calls: int, answer: ChatAnswer) -> None:
         event("agent_turn_completed", turn_number=turn, tool_calls=tool_calls, text=answer.text)
 
-    def tool_called(self, name: str, given: Any, output: Any, error: str | None) -> None:
+    def tool_called(
+        self, name: str, given: Any, output: Any, error: str | None, *, said: str, place: CallPlace
+    ) -> None:
         more: dict[str, Any] = {} if error is None else {"error": error}
-        if not is_json(
-            output
-        ):  # a replay has to know whether the log's form of it reads the same to the model
-            more["told_hash"] = told_hash(output)
-        event("agent_tool_called", tool_name=name, tool_input=given, tool_output=output, **more)
+        if not is_json(output):  # a replay has to know whether the log's form reads the same to the model
+            more["told_hash"] = told_hash(said)
+        if not is_json(given):
+            more["input_is_whole"] = False
+        event(
+            "agent_tool_called",
+            tool_name=name,
+            tool_input=given,
+            tool_output=output,
+            turn_number=place.turn,
+            position=place.position,
+            **more,
+        )
 
 
 def _with_text(execution: Executing, found: dict[str, Any], text: str) -> dict[str, Any]:

@@ -55,6 +55,13 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """JSON schema of the answer, where one is wanted."""
 
 
+class Then(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an answer was when it was recorded. Now it is free."""
+
+    cost_usd: float | None = None
+    source: str | None = None
+
+
 class ChatAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a model said."""
 
@@ -69,14 +76,18 @@ class ChatAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """None where the price is unknown."""
     source: str | None = None
     """`scripted`, `dry-run` or `replay` where no model was asked."""
+    then: Then | None = None
+    """Of an answer that is replayed: a budget of then ends where it ended."""
 
 
 class CallPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Where in a run a model is asked: what a script matches besides the request."""
+    """Where in a run a model is asked or a tool called: what a script matches besides the request."""
 
     node_id: str
     turn: int = 1
     iteration: int | None = None
+    position: int | None = None
+    """Of a tool that an agent calls: which of the calls of this turn it is, from 0."""
 
 
 class ChatModel(Protocol):

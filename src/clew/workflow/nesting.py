@@ -10,6 +10,7 @@ from clew.record.hot import event
 from clew.workflow.definition import workflow_path
 from clew.workflow.expression import parse
 from clew.workflow.flow import look_at
+from clew.workflow.places import inside
 from clew.workflow.plan import Plan, whole
 from clew.workflow.project import BranchNode, OutputNode, Project, TriggerNode
 from clew.workflow.services import MOST_DEPTH, Executing
@@ -131,9 +132,8 @@ async def _round(
         "project_root": str(project.root),
         "resumed": earlier_id,
     }
-    with services.new_run(
-        project, inputs, attributes={name: value for name, value in attributes.items() if value is not None}
-    ) as run:
+    said = {name: value for name, value in attributes.items() if value is not None}
+    with services.new_run(project, inputs, attributes=said) as run, inside(node.id, iteration):
         inner = execution.inner(
             project, inputs=inputs, plan=plan, resumed_run_id=earlier_id, iteration=iteration
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -16,15 +17,30 @@ from clew.model.events import Event
 from clew.model.records import NodeExecution
 from clew.model.trace import ExecutionTrace
 from clew.workflow.asking import ANSWERED, request_hash, told_hash
-from clew.workflow.chat import CallPlace, ChatAnswer, ChatModel, ChatRequest, ToolSpec
-from clew.workflow.replayed_tools import ReplayedTools
+from clew.workflow.chat import CallPlace, ChatAnswer, ChatModel, ChatRequest, Then
+from clew.workflow.places import Path as PlacePath
+from clew.workflow.places import Recorded, path_here
+from clew.workflow.replayed_tools import OFFERED, Offer, ReplayedTools
 from clew.workflow.services import ToolCallFunction
 from clew.workflow.tools.toolbox import Toolbox
-from clew.workflow.wholeness import OBJECTS, Payload, Payloads
+from clew.workflow.wholeness import BEYOND, OBJECTS, Payload, Payloads
 
-UNENDED: Final = frozenset({"running", "interrupted"})
-COMPLETED: Final = frozenset({"completed"})
+_CANCELLED_S: Final = 2.0
+"""How long a node that was cancelled waits to be cancelled again, before it is the one that has no answer."""
+_CUT_SHORT: Final = frozenset({"CancelledError", "KeyboardInterrupt"})
 _canonical = msgspec.json.Encoder(order="deterministic", enc_hook=str)
+
+
+def was_completed(node: NodeExecution) -> bool:
+    """Whether an execution came to its end."""
+    return node.status == "completed"
+
+
+def was_cut_short(node: NodeExecution) -> bool:
+    """Whether an execution was ended from outside: by a kill, by Ctrl-C, or because another node failed."""
+    if node.status in {"running", "interrupted"}:
+        return True
+    return node.status == "failed" and node.error is not None and node.error.error_type in _CUT_SHORT
 
 
 class _NotWhole(NamedTuple):
@@ -42,23 +58,30 @@ class _ToolResult(NamedTuple):
     error: str | None
 
 
+class _Result(NamedTuple):
+    given: Payload
+    output: Payload
+    error: Payload
+
+
 class Replay:
     """Answers of a run and of all runs in it. A `ChatModel`, and what stands around tool calls.
 
-    Equal requests get their answers in the order in which they were recorded. Where a request was not recorded, or its
-    answer is not whole in the log, the replay has left the old run: without `live`, that is an error; with it,
-    everything from then on is real.
+    Equal requests get the answers of their own place, in the order in which they were recorded; where nothing was
+    recorded there, those of any other. Where a request was not recorded, or its answer is not whole in the log, the
+    replay has left the old run: without `live`, that is an error; with it, everything from then on is real.
     """
 
     def __init__(self, run_id: str, *, live: ChatModel | None) -> None:
         """Args: run_id: of the run. live: answers what was not recorded."""
         self._run_id = run_id
         self._live = live
-        self._answers: dict[str, deque[ChatAnswer | _NotWhole]] = {}
-        self._tools: dict[str, deque[_ToolResult | _NotWhole]] = {}
+        self._answers: Recorded[ChatAnswer | _NotWhole] = Recorded()
+        self._tools: Recorded[_ToolResult | _NotWhole] = Recorded()
         self._hidden_inputs: dict[str, _NotWhole] = {}
-        self._offers: dict[str, list[ToolSpec]] = {}
-        self._hidden_offers: dict[str, _NotWhole] = {}
+        self._offers: dict[tuple[PlacePath, str], deque[Offer | _NotWhole]] = {}
+        self._failures: dict[tuple[PlacePath, str], str] = {}
+        self._cancelled: set[tuple[PlacePath, str]] = set()
         self._lacking: list[_NotWhole] = []
         self._started: deque[int] = deque()
         self.first_difference: str | None = None
@@ -67,41 +90,56 @@ class Replay:
         """Answers of models and tools that were taken from the trace."""
 
     def learn(
-        self, trace: ExecutionTrace, payloads: Payloads, *, statuses: frozenset[str] | None = None
+        self,
+        trace: ExecutionTrace,
+        payloads: Payloads,
+        *,
+        path: PlacePath = (),
+        which: Callable[[NodeExecution], bool] | None = None,
     ) -> None:
         """Take in what a run was answered.
 
         Args:
             trace: of the run.
             payloads: of the run.
-            statuses: of the executions that count; None: all.
+            path: of the workflow in the outermost one.
+            which: whether an execution counts; None: all do.
         """
         for node in trace.nodes:
-            if statuses is not None and node.status not in statuses:
+            if which is not None and not which(node):
                 continue
+            for recorded in (self._answers, self._tools):
+                recorded.add_node(path=path, node_id=node.node_id)
+            if node.error is not None and node.error.message:
+                self._failures[path, node.node_id] = node.error.message
+                if was_cut_short(node):
+                    self._cancelled.add((path, node.node_id))
             for event in node.events:
                 if event.event == ANSWERED:
-                    self._learn_answer(event, node, payloads)
+                    self._learn_answer(event, node, payloads, path)
                 elif event.event == "agent_tool_called":
-                    self._learn_call(event, node, payloads)
+                    self._learn_call(event, node, payloads, path)
             if node.kind == "tool":
-                self._learn_tool(node, payloads)
+                self._learn_tool(node, payloads, path)
+            elif node.kind == "agent":
+                self._learn_offer(node, payloads, path)
             elif node.kind == "trigger" and isinstance(node.outputs, dict):
                 pid = node.outputs.get("pid")
                 self._started += [pid] if isinstance(pid, int) and "kept_from" not in node.attributes else []
 
-    def forget(self, trace: ExecutionTrace, payloads: Payloads) -> None:
+    def forget(self, trace: ExecutionTrace, payloads: Payloads, *, path: PlacePath = ()) -> None:
         """Take out what a run was served that went on with the runs learned so far: its own record has that again."""
         for node in trace.nodes:
             for event in node.events:
                 values = event.values()
-                waiting: deque[Any] | None = None
+                taken: object = None
                 if event.event == ANSWERED:
-                    waiting = self._answers.get(values["request_hash"])
+                    taken = self._answers.take(values["request_hash"], path=path, node_id=node.node_id)
                 elif event.event == "agent_tool_called":
                     given = payloads.read(values.get("tool_input"), node=node)
-                    waiting = self._tools.get(_tool_hash(str(values.get("tool_name")), given.value))
-                taken = waiting.popleft() if waiting else None
+                    hashed = _tool_hash(str(values.get("tool_name")), given.value)
+                    call = _call_of(values)
+                    taken = self._tools.take(hashed, path=path, node_id=node.node_id, call=call)
                 if taken in self._lacking:
                     self._lacking.remove(taken)
 
@@ -116,34 +154,49 @@ class Replay:
         self, request: ChatRequest, *, place: CallPlace, on_text: Callable[[str], None] | None = None
     ) -> ChatAnswer:
         """Return the recorded answer. Raises: ReplayError: there is none, and nothing real is wanted."""
-        found = self._answers.get(request_hash(request))
-        answer = found.popleft() if found else None
+        answer = self._answers.take(request_hash(request), path=path_here(), node_id=place.node_id)
         if isinstance(answer, ChatAnswer):
             self.served += 1
             if on_text is not None:
                 on_text(answer.text)
-            return msgspec.structs.replace(answer, source="replay", cost_usd=None)
-        self._leave(f"node {place.node_id}, request {place.turn} to {request.model}", instead=answer)
+            then = answer.then or Then(cost_usd=answer.cost_usd, source=answer.source)
+            return msgspec.structs.replace(answer, source="replay", cost_usd=None, then=then)
+        await self._be_cancelled(place.node_id)
+        what = f"node {place.node_id}, request {place.turn} to {request.model}"
+        self._leave(what, instead=answer, node_id=place.node_id)
         assert self._live is not None
         return await self._live.answer(request, place=place, on_text=on_text)
 
-    async def around_tool(self, name: str, arguments: dict[str, Any], really: ToolCallFunction) -> Any:
+    async def around_tool(
+        self, name: str, arguments: dict[str, Any], really: ToolCallFunction, place: CallPlace
+    ) -> Any:
         """Return what a tool gave then. Raises: ToolError: as it did then; ReplayError: as above."""
-        found = self._tools.get(_tool_hash(name, arguments))
-        result = found.popleft() if found else self._hidden_inputs.get(name)
+        call = None if place.position is None else (place.turn, place.position)
+        hashed = _tool_hash(name, arguments)
+        result = self._tools.take(hashed, path=path_here(), node_id=place.node_id, call=call)
+        if result is None:
+            result = self._hidden_inputs.get(name)
         if isinstance(result, _ToolResult):
             self.served += 1
             if result.error is not None:
                 raise ToolError(result.error)
             return result.output
-        self._leave(f"tool {name}", instead=result)
+        await self._be_cancelled(place.node_id)
+        self._leave(f"tool {name}", instead=result, node_id=place.node_id)
         return await really(name, arguments)
 
     def around_toolbox(self, node_id: str, toolbox: Toolbox) -> ReplayedTools:
-        """Return the tools of an agent, as it was offered them."""
-        offers = self._offers.get(node_id, [])
-        instead = None if node_id in self._offers else self._hidden_offers.get(node_id)
-        return ReplayedTools(toolbox, offers, leave=partial(self._leave, instead=instead))
+        """Return the tools of an agent, as this execution of it was offered them."""
+        waiting = self._offers.get((path_here(), node_id)) or next(
+            (offers for (_, name), offers in self._offers.items() if name == node_id), deque()
+        )
+        while len(waiting) > 1 and self._live is not None and _failed(waiting[0]):
+            waiting.popleft()  # real from here on, it may well start
+        offer = None if not waiting else waiting.popleft() if len(waiting) > 1 else waiting[0]
+        if isinstance(offer, Offer) and not (self._live is not None and _failed(offer)):
+            return ReplayedTools(toolbox, offer, leave=self._leave)
+        instead = offer if isinstance(offer, _NotWhole) else None
+        return ReplayedTools(toolbox, Offer({}), leave=partial(self._leave, instead=instead))
 
     def around_start(self, really: Callable[..., int]) -> Callable[..., int]:
         """Return what stands around starting a workflow that goes on by itself: it was started then already."""
@@ -161,7 +214,12 @@ class Replay:
         if self._live is not None:
             await self._live.close()
 
-    def _leave(self, what: str, *, instead: _NotWhole | None = None) -> None:
+    async def _be_cancelled(self, node_id: str) -> None:
+        """Let the failure come first that cancelled a node then. Nothing waits where anything real may be asked."""
+        if self._live is None and (path_here(), node_id) in self._cancelled:
+            await asyncio.sleep(_CANCELLED_S)
+
+    def _leave(self, what: str, *, instead: _NotWhole | None = None, node_id: str | None = None) -> None:
         """Note that something real is needed. Raises: ReplayError: nothing real is wanted."""
         if instead is not None:
             what = f"{instead.what}, which is not whole in the record of the run ({instead.lack})"
@@ -170,55 +228,96 @@ class Replay:
         if self._live is not None:
             return
         if instead is None:
-            raise ReplayError(
-                f"{what} is not in the recorded run: something that led to it has changed since"
+            failure = None if node_id is None else self._failures.get((path_here(), node_id))
+            why = (
+                "something that led to it has changed since"
+                if failure is None
+                else f"{node_id} failed there: {failure}"
             )
+            raise ReplayError(f"{what} is not in the recorded run: {why}")
         raise ReplayError(
             f"the replay needs {what}; clew replay {self._run_id[:16]} --fork {instead.node_id} goes on for real there"
         )
 
-    def _learn_answer(self, event: Event, node: NodeExecution, payloads: Payloads) -> None:
+    def _learn_answer(self, event: Event, node: NodeExecution, payloads: Payloads, path: PlacePath) -> None:
         values = event.values()
-        request = payloads.read(values["request"], node=node)
-        tools = payloads.read((request.value or {}).get("tools"), node=node)
-        lack = tools.lack if request.value is not None else request.lack
-        if lack is None:
-            offered = msgspec.convert(request.value, ChatRequest).tools
-            self._offers.setdefault(node.node_id, offered)
-        else:
-            hidden = _NotWhole(node.node_id, f"what {node.node_id} was offered", lack, "")
-            self._hidden_offers.setdefault(node.node_id, hidden)
-        waiting = self._answers.setdefault(values["request_hash"], deque())
         answer = payloads.read(values["answer"], node=node)
-        if answer.lack is None:
-            waiting.append(msgspec.convert(answer.value, ChatAnswer))
+        lack = answer.lack or (BEYOND if values.get("is_whole") is False else None)
+        found: ChatAnswer | _NotWhole
+        if lack is None:
+            found = msgspec.convert(answer.value, ChatAnswer)
         else:
             what = f"the answer of node {node.node_id} to request {values['turn']}"
             again = f"{node.node_id} asks its model again"
-            waiting.append(self._not_whole(_NotWhole(node.node_id, what, answer.lack, again)))
+            found = self._not_whole(_NotWhole(node.node_id, what, lack, again))
+        self._answers.add(values["request_hash"], found, path=path, node_id=node.node_id)
 
-    def _learn_call(self, event: Event, node: NodeExecution, payloads: Payloads) -> None:
+    def _learn_offer(self, node: NodeExecution, payloads: Payloads, path: PlacePath) -> None:
+        """Learn which tools an agent's model was told of in its first request."""
+        values = {event.event: event.values() for event in reversed(node.events)}  # the first of each
+        offer: Offer | _NotWhole
+        if ANSWERED in values:
+            request = payloads.read(values[ANSWERED]["request"], node=node)
+            tools = payloads.read((request.value or {}).get("tools"), node=node)
+            lack = tools.lack if request.value is not None else request.lack
+            if values[ANSWERED].get("tools_are_whole") is False:
+                lack = BEYOND
+            if lack is None:
+                specs = {spec.name: spec for spec in msgspec.convert(request.value, ChatRequest).tools}
+                offer = Offer(specs, values.get(OFFERED, {}).get("offered"))
+            else:
+                offer = _NotWhole(node.node_id, f"what {node.node_id} was offered", lack, "")
+        elif (
+            "agent_turn_started" not in values
+            and node.error is not None
+            and node.error.error_type == "ToolError"
+        ):
+            offer = Offer({}, error=node.error.message)
+        else:
+            return
+        self._offers.setdefault((path, node.node_id), deque()).append(offer)
+
+    def _learn_call(self, event: Event, node: NodeExecution, payloads: Payloads, path: PlacePath) -> None:
         """Learn what an agent's tool gave."""
+        from clew.workflow.agent_loop import told  # only agents need it
+
         values = event.values()
         name, hashed = values.get("tool_name"), values.get("told_hash")
         output = payloads.read(values.get("tool_output"), node=node)
-        if output.lack is None and hashed is not None and told_hash(output.value) != hashed:
+        if output.lack is None and hashed is not None and told_hash(told(output.value)) != hashed:
             output = Payload(None, OBJECTS)
         given = payloads.read(values.get("tool_input"), node=node)
+        if given.lack is None and values.get("input_is_whole") is False:
+            given = Payload(None, BEYOND)
         error = payloads.read(values.get("error"), node=node)
-        self._remember(str(name), node.node_id, given=given, output=output, error=error)
+        result = _Result(given=given, output=output, error=error)
+        self._remember(str(name), result, node_id=node.node_id, path=path, call=_call_of(values))
 
-    def _learn_tool(self, node: NodeExecution, payloads: Payloads) -> None:
+    def _learn_tool(self, node: NodeExecution, payloads: Payloads, path: PlacePath) -> None:
         """Learn what a tool gave that is a node."""
-        if node.status not in {"completed", "failed"} or "kept_from" in node.attributes:
+        if (
+            node.status not in {"completed", "failed"}
+            or "kept_from" in node.attributes
+            or was_cut_short(node)
+        ):
             return
         failed = node.error is not None or node.status == "failed"
         error = Payload(None if node.error is None else node.error.message)
         given = payloads.inputs_of(node)
         output = Payload(None) if failed else payloads.outputs_of(node)
-        self._remember(node.node_id, node.node_id, given=given, output=output, error=error)
+        result = _Result(given=given, output=output, error=error)
+        self._remember(node.node_id, result, node_id=node.node_id, path=path)
 
-    def _remember(self, name: str, node_id: str, *, given: Payload, output: Payload, error: Payload) -> None:
+    def _remember(
+        self,
+        name: str,
+        found: _Result,
+        *,
+        node_id: str,
+        path: PlacePath,
+        call: tuple[Any, Any] | None = None,
+    ) -> None:
+        given, output, error = found
         again = f"{node_id} calls {name} again" if name != node_id else f"{node_id} runs again"
         if given.lack is not None:  # the call cannot be known again
             what = f"what tool {name} was given"
@@ -229,11 +328,21 @@ class Replay:
         lack = output.lack or error.lack
         if lack is not None:
             result = self._not_whole(_NotWhole(node_id, f"what tool {name} gave", lack, again))
-        self._tools.setdefault(_tool_hash(name, given.value), deque()).append(result)
+        self._tools.add(_tool_hash(name, given.value), result, path=path, node_id=node_id, call=call)
 
     def _not_whole(self, found: _NotWhole) -> _NotWhole:
         self._lacking.append(found)
         return found
+
+
+def _call_of(values: dict[str, Any]) -> tuple[Any, Any] | None:
+    """Return which of its agent's calls an event tells of; None in logs that do not say."""
+    position = values.get("position")
+    return None if position is None else (values.get("turn_number"), position)
+
+
+def _failed(offer: Offer | _NotWhole) -> bool:
+    return isinstance(offer, Offer) and offer.error is not None
 
 
 def _tool_hash(name: Any, given: Any) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Iterator
 from typing import Any, Final
 
 from clew.errors import NoSuchRunError, UsageError
 from clew.model.trace import ExecutionTrace
 from clew.record.redact import REDACTED
 from clew.store.store import Store
+from clew.workflow import places
 from clew.workflow.definition import Definitions
 from clew.workflow.plan import after, edges_into, in_order
 from clew.workflow.project import InputNode, Project
@@ -235,12 +238,16 @@ class EarlierRuns:
                 found[str(attributes.get("node")), int(attributes.get("iteration") or 0)] = each
         return self._rounds[run_id]
 
-    def runs_in(self, run_id: str) -> list[str]:
-        """Return a run and all runs in it, those of a level in the order in which they began."""
-        found = [run_id]
-        for each in found:  # it grows
-            found += self._children().get(each, [])
-        return found
+    def runs_in(self, run_id: str) -> Iterator[tuple[ExecutionTrace, Payloads, places.Path]]:
+        """Yield a run and all runs in it, each with its payloads and path; those of a level as they began."""
+        waiting: deque[tuple[str, places.Path]] = deque([(run_id, ())])
+        while waiting:
+            each, path = waiting.popleft()
+            yield self.trace(each), self.payloads(each), path
+            for child in self._children().get(each, []):
+                attributes = self.trace(child).attributes
+                step = (str(attributes.get("node")), attributes.get("iteration"))
+                waiting.append((child, (*path, step)))
 
     def _children(self) -> dict[str, list[str]]:
         """Return the runs directly in each run, oldest first."""

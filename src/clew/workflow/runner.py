@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from clew.errors import UsageError, WorkflowError
+from clew.model.records import NodeExecution
 from clew.record.recorder import Recorder
 from clew.record.run import NoopRun, Run
 from clew.store.store import Store
@@ -23,7 +24,7 @@ from clew.workflow.manifest import load_project
 from clew.workflow.plan import Plan, after, cut, from_entrypoint, known_node
 from clew.workflow.project import InputNode, Project, ToolNode
 from clew.workflow.publishing import publish
-from clew.workflow.replay import COMPLETED, UNENDED, Replay
+from clew.workflow.replay import Replay, was_completed, was_cut_short
 from clew.workflow.resume import START_FROM, EarlierRuns
 from clew.workflow.sameness import compared
 from clew.workflow.services import Services, Spawn
@@ -272,21 +273,18 @@ class ProjectRun:
         chain = self._earlier.chain(run_id)
         if interrupted:
             for each in reversed(chain):
-                self._forget(replay, each)
-                self._learn(replay, each, statuses=UNENDED)
+                for trace, payloads, path in self._earlier.runs_in(each):
+                    replay.forget(trace, payloads, path=path)
+                self._learn(replay, each, which=was_cut_short)
             return replay
-        self._learn(replay, run_id, statuses=None)
+        self._learn(replay, run_id, which=None)
         for each in chain[1:]:  # what it kept of an earlier run was answered there
-            self._learn(replay, each, statuses=COMPLETED)
+            self._learn(replay, each, which=was_completed)
         return replay
 
-    def _learn(self, replay: Replay, run_id: str, *, statuses: frozenset[str] | None) -> None:
-        for each in self._earlier.runs_in(run_id):
-            replay.learn(self._earlier.trace(each), self._earlier.payloads(each), statuses=statuses)
-
-    def _forget(self, replay: Replay, run_id: str) -> None:
-        for each in self._earlier.runs_in(run_id):
-            replay.forget(self._earlier.trace(each), self._earlier.payloads(each))
+    def _learn(self, replay: Replay, run_id: str, *, which: Callable[[NodeExecution], bool] | None) -> None:
+        for trace, payloads, path in self._earlier.runs_in(run_id):
+            replay.learn(trace, payloads, path=path, which=which)
 
     def _waits(self) -> bool:
         """Nothing in a replay gets better by waiting, as long as it has not left the old run."""

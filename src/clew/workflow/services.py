@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from clew.record.recorder import Recorder
 from clew.record.run import NoopRun, Run
-from clew.workflow.chat import ChatModel
+from clew.workflow.chat import CallPlace, ChatModel
 from clew.workflow.definition import Definitions
 from clew.workflow.plan import Plan
 from clew.workflow.project import Project
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 MOST_DEPTH = 32
 """Workflows in workflows: a `self` that never ends stops here, also where each is a process of its own."""
 
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 ToolCallFunction = Callable[[str, dict[str, Any]], Awaitable[Any]]
+AroundTool = Callable[[str, dict[str, Any], ToolCallFunction, CallPlace], Awaitable[Any]]
 
 
 class Spawn(Protocol):
@@ -75,8 +77,8 @@ class Services:
     recorder: Recorder | None = None
     """None: nothing is recorded."""
     earlier: Earlier | None = None
-    around_tool: Callable[[str, dict[str, Any], ToolCallFunction], Awaitable[Any]] | None = None
-    """Called instead of a tool, with the tool: a replay answers from the log."""
+    around_tool: AroundTool | None = None
+    """Called instead of a tool, with the tool and the place of the call: a replay answers from the log."""
     around_toolbox: Callable[[str, Toolbox], ToolSource] | None = None
     """Called with the id of an agent's node and its tools: a replay knows what it was offered."""
     signals: Signals | None = None
@@ -101,17 +103,37 @@ class Services:
         return Run(self.recorder, project.name, kind="workflow", start=start, attributes=attributes)
 
     async def call_tool(self, name: str, arguments: dict[str, Any], *, toolbox: Toolbox) -> Any:
-        """Call a tool by its name.
+        """Call a tool by its name. It gets arguments of its own: others get the same outputs, whatever it does to them.
 
         Raises: ToolError, ReplayError.
         """
 
         async def really(name: str, arguments: dict[str, Any]) -> Any:
-            return await toolbox.get(name).call(arguments)
+            return await toolbox.get(name).call(_own(arguments))
 
         if self.around_tool is not None:
-            return await self.around_tool(name, arguments, really)
+            return await self.around_tool(name, arguments, really, CallPlace(node_id=name))
         return await really(name, arguments)
+
+
+def _own(value: Any) -> Any:
+    """Return a copy of the dicts and lists in a value. Anything else is the same: objects go from tool to tool as they are.
+
+    A value that is nested deeper than Python's stack stays as it is.
+    """
+    try:
+        return _copied(value)
+    except RecursionError:
+        return value
+
+
+def _copied(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return {name: item if type(item) in _SCALARS else _copied(item) for name, item in value.items()}
+    if kind is list:
+        return [item if type(item) in _SCALARS else _copied(item) for item in value]
+    return value
 
 
 class Executing(Protocol):

@@ -20,6 +20,7 @@ NOT_JSON: Final = "objects"
 """The attribute of a node whose outputs are more than JSON, and so are not whole in the log."""
 SECRETS: Final = "secrets were removed"
 OBJECTS: Final = "Python objects, which the log does not hold"
+BEYOND: Final = "nested too deep, or a number too large, for the log"
 CAPTURE: Final = "capture"
 """The attribute of a run of which inputs and outputs are not kept whole: the setting of that name."""
 _SHORTENED: Final = ("…", "nested deeper than", " bytes>")
