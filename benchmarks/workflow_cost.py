@@ -35,7 +35,7 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
         record_in(folder / "home")
         return [
             *(_schedule_row(shape, size) for shape in ("chain", "side by side") for size in SIZES),
-            _command_row(folder, 3 if arguments.quick else 30),
+            *_command_rows(folder, 3 if arguments.quick else 30),
             _overhead_row(folder, 3 * rounds),
             _off_row(folder, 4 * rounds),
             _calls_row(folder, rounds),
@@ -76,35 +76,55 @@ def _schedule_row(shape: str, size: int) -> Row:
     )
 
 
-def _command_row(folder: Path, rounds: int) -> Row:
+def _command_rows(folder: Path, rounds: int) -> list[Row]:
     project = str(_project(folder / "typed", "    return {}"))
     streamed = ["--telemetry-file", str(folder / "typed.jsonl")]
+    recorded = environment(folder / "typed home", CLEW_CAPTURE="full")
+    off = environment(folder / "typed home", CLEW_ENABLED="false")
     commands = {
-        "on": ([CLEW, "run", *streamed, project], environment(folder / "typed home", CLEW_CAPTURE="full")),
-        "off": ([CLEW, "run", project], environment(folder / "typed home", CLEW_ENABLED="false")),
-        "off again": ([CLEW, "run", project], environment(folder / "typed home", CLEW_ENABLED="false")),
+        "on": ([CLEW, "run", *streamed, project], recorded),
+        "off": ([CLEW, "run", project], off),
+        "off again": ([CLEW, "run", project], off),
+        "no stream": ([CLEW, "run", "--no-telemetry", project], recorded),
     }
     times: dict[str, list[float]] = {kind: [] for kind in commands}
     kinds = list(commands)
     for number in range(-1, rounds):
-        for kind in kinds[number % 3 :] + kinds[: number % 3]:
+        for kind in kinds[number % 4 :] + kinds[: number % 4]:
             command, env = commands[kind]
             seconds, _, code = measured(command, env=env)
             assert code == 0
             if number >= 0:  # the first one fills the caches
                 times[kind].append(seconds)
-    change = statistics.median(a / b for a, b in zip(times["on"], times["off"], strict=True)) - 1
-    same = statistics.median(a / b for a, b in zip(times["off again"], times["off"], strict=True)) - 1
+    what = f"`clew run` of {NODES} trivial tool nodes, whole payloads and a file"
+    same = _change(times["off again"], times["off"])
+    return [
+        _trivial_row(
+            f"{what}, against recording off", times["on"], times["off"], f"off against off {same:+.1%}"
+        ),
+        _trivial_row(
+            f"{what}, against `--no-telemetry`, recorded all the same", times["on"], times["no stream"], ""
+        ),
+    ]
+
+
+def _trivial_row(what: str, ours: list[float], peer: list[float], rounds: str) -> Row:
+    change = _change(ours, peer)
     return Row(
-        what=f"`clew run` of {NODES} trivial tool nodes, whole payloads and a file, against recording off",
-        ours=duration(statistics.median(times["on"]) * 1e9),
-        peer=duration(statistics.median(times["off"]) * 1e9),
+        what=what,
+        ours=duration(statistics.median(ours) * 1e9),
+        peer=duration(statistics.median(peer) * 1e9),
         ratio=f"{change:+.1%}",
-        rounds=f"off against off {same:+.1%}",
+        rounds=rounds,
         bar="< +5 %",
         kept=change < 0.05,
         note="Trivial nodes: Python functions that return at once, each called in a thread.",
     )
+
+
+def _change(ours: list[float], peer: list[float]) -> float:
+    """Return the median of the ratios of runs side by side, above 1."""
+    return statistics.median(a / b for a, b in zip(ours, peer, strict=True)) - 1
 
 
 def _overhead_row(folder: Path, rounds: int) -> Row:

@@ -18,7 +18,7 @@ from clew.workflow.expression import Expression, parse
 from clew.workflow.flow import Verdict, arriving, look_at
 from clew.workflow.kinds import run_node
 from clew.workflow.plan import Plan, edges_into, edges_out_of, in_order
-from clew.workflow.project import AnyNode, BranchNode, Edge, OutputNode, Project, TriggerNode
+from clew.workflow.project import AnyNode, BranchNode, Edge, OutputNode, Project, ToolNode, TriggerNode
 from clew.workflow.schedule import Schedule
 from clew.workflow.services import Executing, Services
 from clew.workflow.wholeness import NOT_JSON, is_json
@@ -133,13 +133,17 @@ class Execution:
 
         Raises: NodeError: the first node that failed, with its error as the cause.
         """
+        if self._is_recorded:
+            self._hash_tools()
         await self._schedule.run(self._settle)
-        nodes = self.project.nodes
-        done = [name for name in nodes if name in self._completed]
-        found = {name: self.outputs[name] for name in done if isinstance(nodes[name], OutputNode)}
+        nodes, done = self.project.nodes, self._completed
+        found = {
+            name: self.outputs[name] for name in nodes if name in done and isinstance(nodes[name], OutputNode)
+        }
         if found or not done:
             return found
-        return dict(self.outputs[max(done, key=in_order(self.project).index)])
+        last = next(name for name in reversed(in_order(self.project)) if name in done)
+        return dict(self.outputs[last])
 
     def spend(self, cost_usd: float | None) -> None:
         """Add what a call cost; None where nobody knows."""
@@ -239,6 +243,13 @@ class Execution:
         if self.services.recorder is None:
             return None
         return self.services.definitions.of(self.project, node, incoming=self._into[node.id])
+
+    def _hash_tools(self) -> None:
+        """Work out the definitions of all tools in one go: between two of them, with other work before, each takes twice as long."""
+        for name in self._plan.nodes:
+            node = self.project.nodes[name]
+            if isinstance(node, ToolNode):
+                self._definition(node)
 
     async def _attempts(self, node: AnyNode, live: list[Edge]) -> None:
         retry = retry_of(node, self.project.defaults)
