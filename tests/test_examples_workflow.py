@@ -77,7 +77,10 @@ def test_the_research_agent_uses_its_tools_and_the_server_and_every_call_is_reco
     (agent,) = [n for n in store.trace(store.runs()[0].run_id).nodes if n.node_id == "research"]
     calls = [event.values() for event in agent.events if event.event == "agent_tool_called"]
     names = [call["tool_name"] for call in calls]
-    assert (set(names[:2]), names[2:]) == ({"search", "library.dated"}, ["read", "calculate"])  # two at once
+    assert (set(names[:2]), names[2:]) == ({"search", "library__dated"}, ["read", "calculate"])  # two at once
+    assert [call.get("error") for call in calls] == [None] * 4
+    (dated,) = [call["tool_output"] for call in calls if call["tool_name"] == "library__dated"]
+    assert "1998" in str(dated)
     assert calls[3]["tool_output"] == {"result": 139}
     turns = [event.values()["turn_number"] for event in agent.events if event.event == "agent_turn_completed"]
     assert turns == [1, 2, 3, 4]

@@ -81,13 +81,11 @@ def test_a_result_that_nobody_takes_hides_no_failure(tmp_path: Path, fails: bool
     assert "Exception ignored" not in done.stderr
 
 
-@pytest.mark.parametrize("status, code", [(0, 1), (7, 7)])
-def test_a_tool_that_ends_the_process_is_told_of_and_is_no_success(
-    tmp_path: Path, status: int, code: int
-) -> None:
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_tool_that_ends_the_process_is_told_of_and_is_a_failure(tmp_path: Path, status: int) -> None:
     place = rude_project(tmp_path, f"os._exit({status})")
     done = run(place, "-i", '{"n": 21}', "-o", "json")
-    assert (done.returncode, done.stdout) == (code, "")
+    assert (done.returncode, done.stdout) == (1, "")
     told = f"clew: a tool ended the process with os._exit({status}), in the middle of the run\n"
     assert told in done.stderr
     (row,) = Store(tmp_path / ".clew").runs()
@@ -139,3 +137,24 @@ def test_a_forked_child_of_a_tool_ends_as_it_wants_to(tmp_path: Path) -> None:
     )
     done = run(place, "-i", '{"n": 21}', "-o", "text")
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class E(Exception):\n    def __str__(self): sys.exit(0)\n\ndef rude(n): raise E()",
+        "class V:\n    def __str__(self): sys.exit(0)\n    __repr__ = __str__\n\ndef rude(n): return {'n': V()}",
+        "class C:\n    @property\n    def __class__(self): sys.exit(0)\n\ndef rude(n): return {'n': C()}",
+    ],
+    ids=["an error", "a value", "a class"],
+)
+def test_an_object_that_leaves_when_it_is_asked_for_its_text_is_a_failure_that_is_told(
+    tmp_path: Path, source: str
+) -> None:
+    manifest = MANIFEST.format(function="rude", timeout=10)
+    place = write_project(tmp_path / "project", clew_yaml=manifest, tools__t_py=f"import sys\n\n{source}\n")
+    done = run(place, "-i", '{"n": 21}', "-o", "json")
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["success"] is False
+    (row,) = Store(tmp_path / ".clew").runs()
+    assert row.status == "failed"

@@ -17,6 +17,7 @@ from rich.ansi import AnsiDecoder
 from rich.text import Text
 
 from clew.view.cells import harmless
+from clew.workflow.tools.process_end import before_hasty_end
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +26,7 @@ _POLL_S: Final = 0.05
 _UNENDED_S: Final = 1.0
 """After this long a line without an end is shown as it is: it may be a question to whoever sits there."""
 _LONGEST_LINE_BYTES: Final = 8192
+_SHOW_CURSOR: Final = "\x1b[?25h"
 _READ_BYTES: Final = 1 << 16
 _MOST_AT_ONCE_BYTES: Final = 1 << 18
 _TOO_LARGE_BYTES: Final = 64 << 20
@@ -61,6 +63,7 @@ class PrintedAbove:
         self._unended_since_s = 0.0
         self._decoder = AnsiDecoder()
         self._lock = threading.Lock()
+        self._hasty = contextlib.ExitStack()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="clew output of tools", daemon=True)
 
@@ -69,6 +72,7 @@ class PrintedAbove:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
         os.dup2(self._file, 2)
+        self._hasty.enter_context(before_hasty_end(self._give_back))
         with contextlib.suppress(RuntimeError):  # no thread to be had: all is printed at the end
             self._thread.start()
         return self
@@ -79,6 +83,7 @@ class PrintedAbove:
         """Put descriptor 2 back, and print what is left."""
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
+        self._hasty.close()
         os.dup2(self._real, 2)
         self._over.set()
         self.drain()
@@ -87,6 +92,18 @@ class PrintedAbove:
             os.close(self._file)
         with contextlib.suppress(OSError):
             self.terminal.close()
+
+    def _give_back(self) -> None:
+        """Put descriptor 2 back and show the cursor, with nothing but system calls: whoever holds a lock never goes on."""
+        try:
+            os.dup2(self._real, 2)
+        except OSError:  # a tool closed it
+            os.dup2(os.open("/dev/tty", os.O_WRONLY), 2)
+        left = b""
+        with contextlib.suppress(OSError):
+            left = os.pread(self._file, _MOST_AT_ONCE_BYTES, self._offset)
+        lines = [harmless(line) for line in left.decode(errors="replace").splitlines()]
+        os.write(2, "\r\n".join([_SHOW_CURSOR, *lines, ""]).encode(errors="replace"))
 
     def drain(self) -> None:
         """Print all that was written until now."""

@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from clew.journal.signals import let_through
+
 _NOTHING: Final = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -42,6 +44,7 @@ def standard_taken() -> Iterator[None]:
 def _is_open(fd: int) -> bool:
     try:
         os.fstat(fd)
-    except OSError:
+    except OSError as error:
+        let_through(error)
         return False
     return True

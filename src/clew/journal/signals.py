@@ -15,9 +15,10 @@ from types import CodeType, TracebackType
 def let_through(error: BaseException) -> None:
     """Do nothing for a fault of ours or of the disk.
 
-    Raises: the error itself, where a signal handler raised it, or where it is none that may be contained.
+    Raises: the error itself, where a signal handler raised it, or where it is none that may be contained. A `SystemExit`
+        may be, where an object raised it that was asked for its text.
     """
-    if not isinstance(error, Exception) or _is_of_a_signal_handler(error):
+    if not isinstance(error, (Exception, SystemExit)) or _is_of_a_signal_handler(error):
         raise error
 
 

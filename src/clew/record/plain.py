@@ -274,7 +274,7 @@ class Plain:
             return f"<{_type_name(value)}>"  # an address says nothing and differs from run to run
         try:
             text = str.__str__(repr(value))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             let_through(error)
             return f"<{_type_name(value)}: {_type_name(error)} in __repr__>"
         return self.text(text, _REPR_CHARS)
@@ -291,7 +291,7 @@ def safe_str(value: object) -> str:
     """Return `str(value)`, or a stand-in where that raises."""
     try:
         return str.__str__(str(value))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         let_through(error)
         return f"<{_type_name(value)}: {_type_name(error)} in __str__>"
 

@@ -10,6 +10,7 @@ from clew.errors import NodeError, ProviderError, ToolError, WorkflowError
 from clew.model.records import CANCELLED_BY
 from clew.record.hot import event
 from clew.record.noop import NOOP_SPAN
+from clew.record.plain import safe_str
 from clew.record.span import Span, open_span
 from clew.record.states import States
 from clew.record.unusual import stack_of
@@ -291,6 +292,9 @@ class Execution:
             except Exception as error:
                 failure = error
                 self._note_failure(span, error, node, attempt=attempt)
+            except SystemExit as error:  # from an object of a tool's that was asked for its text, say
+                failure = ToolError(f"code of a tool wanted to end the process: sys.exit({safe_str(error)})")
+                self._note_failure(span, failure, node, attempt=attempt)
             except asyncio.CancelledError as error:
                 failure = error
                 self._note_cancelled(span, error)

@@ -136,6 +136,10 @@ class ProjectRun:
             except BaseException as error:
                 if emits:
                     self._signal("failed", error=str(error) or type(error).__name__)
+                if isinstance(error, SystemExit):  # raised where no node was at work
+                    raise WorkflowError(
+                        f"code of the project wanted to end the process: {error!r}"
+                    ) from error
                 raise
             self.run.output(outputs)
             published = None

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final
 
+from clew.workflow.tools.process_end import prepare_hasty_end
+
 GRACE_S: Final = 2.0
 """Between asking a program to end and killing it."""
 STARTING: Final = 0
@@ -112,6 +114,7 @@ def _end(number: int, _frame: FrameType | None) -> None:
     if is_impatient:
         signal.signal(number, signal.SIG_IGN)  # one more would only begin this again
     end_groups(_LAST_GRACE_S if is_impatient else GRACE_S)
+    prepare_hasty_end()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 from clew.journal.sentences import say
 from clew.workflow.tools.children import end_groups
+from clew.workflow.tools.process_end import prepare_hasty_end
 
 T = TypeVar("T")
 
@@ -75,6 +76,7 @@ def _end(tool: str | None) -> NoReturn:
     _ending.acquire()  # never given back: who finds it out as well says nothing, and waits for the end
     who = "a tool" if tool is None else f"tool {tool}"
     try:
+        prepare_hasty_end()
         say(f"clew: while {who} ran, descriptors were closed that are no tool's own; the run cannot go on")
         end_groups()
     finally:

@@ -214,7 +214,7 @@ class PythonTool:
             return ToolError(f"tool {self._node.id} wanted to end the process: sys.exit({error.code!r})")
         try:
             said = str(error)
-        except Exception:
+        except (Exception, SystemExit):
             said = "(its message cannot be read)"
         if len(said) > _MESSAGE_CHARS:
             said = f"{said[:_MESSAGE_CHARS]}... ({len(said)} characters in all)"
