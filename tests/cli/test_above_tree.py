@@ -34,6 +34,10 @@ def speak():
         time.sleep(0.3)  # until the main thread waits, which a signal then wakes
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(60)
+    if os.environ.get("END"):
+        time.sleep(0.3)
+        exec(os.environ["END"])
+        time.sleep(60)
     return {"n": 1}
 """
 
@@ -117,6 +121,23 @@ def test_what_a_tool_writes_stands_on_lines_of_its_own(tmp_path: Path) -> None:
     assert "raw\r\nprinted\r\ntold\r\n" in shown
     assert "3 of 3 nodes done" in shown
     assert shown.endswith('{"success":true,"outputs":{"output":{"n":1}}}\n')
+
+
+@pytest.mark.needs_extra("workflow")
+@pytest.mark.parametrize(
+    "end, code, last",
+    [
+        ("os._exit(0)", 1, "clew: a tool ended the process with os._exit(0), in the middle of the run\r\n"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", -15, "\x1b[?25h\r\n"),
+    ],
+)
+def test_where_the_process_ends_at_once_the_last_words_are_seen_and_the_cursor_is_back(
+    tmp_path: Path, end: str, code: int, last: str
+) -> None:
+    found, shown = in_a_terminal(tmp_path / "p", END=end)
+    assert found == code, shown
+    assert shown.endswith(last)
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 
 @pytest.mark.needs_extra("workflow")

@@ -103,7 +103,7 @@ class PrintedAbove:
         with contextlib.suppress(OSError):
             left = os.pread(self._file, _MOST_AT_ONCE_BYTES, self._offset)
         lines = [harmless(line) for line in left.decode(errors="replace").splitlines()]
-        os.write(2, "\r\n".join([_SHOW_CURSOR, *lines, ""]).encode(errors="replace"))
+        os.write(2, "\n".join([_SHOW_CURSOR, *lines, ""]).encode(errors="replace"))
 
     def drain(self) -> None:
         """Print all that was written until now."""
