@@ -10,6 +10,7 @@ from clew.record.hot import event
 from clew.workflow.definition import workflow_path
 from clew.workflow.expression import parse
 from clew.workflow.flow import look_at
+from clew.workflow.models_inside import models_of
 from clew.workflow.places import inside
 from clew.workflow.plan import Plan, whole
 from clew.workflow.project import BranchNode, OutputNode, Project, TriggerNode
@@ -133,7 +134,11 @@ async def _round(
         "resumed": earlier_id,
     }
     said = {name: value for name, value in attributes.items() if value is not None}
-    with services.new_run(project, inputs, attributes=said) as run, inside(node.id, iteration):
+    with (
+        services.new_run(project, inputs, attributes=said) as run,
+        inside(node.id, iteration),
+        models_of(project, execution.project),
+    ):
         inner = execution.inner(
             project, inputs=inputs, plan=plan, resumed_run_id=earlier_id, iteration=iteration
         )

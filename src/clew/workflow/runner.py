@@ -21,6 +21,7 @@ from clew.workflow.example_input import example_of
 from clew.workflow.execution import Execution
 from clew.workflow.json_text import why_not_json
 from clew.workflow.manifest import load_project
+from clew.workflow.models_inside import ModelsInside
 from clew.workflow.plan import Plan, after, cut, from_entrypoint, known_node
 from clew.workflow.project import InputNode, Project, ToolNode
 from clew.workflow.publishing import publish
@@ -154,7 +155,7 @@ class ProjectRun:
     async def _execute(self, heed_interrupts: Callable[[], None]) -> dict[str, Any]:
         heed_interrupts()
         options, surroundings = self._options, self._surroundings
-        live = surroundings.models(self._project)
+        live = ModelsInside(self._project, surroundings.models)
         models: ChatModel = live
         spawn = surroundings.spawn
         around_tool = around_toolbox = None
