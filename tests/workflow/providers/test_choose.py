@@ -116,6 +116,7 @@ def test_a_script_without_yaml_is_told_with_the_line_that_gets_it(tmp_path: Path
         open_models(environ={}, script=tmp_path / "answers.yaml")
 
 
+@pytest.mark.needs_extra("openai")
 @pytest.mark.parametrize(
     "key, is_hidden",
     [
