@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from clew.errors import ProjectError, ProviderError
 from clew.workflow.boundary import confined, tool_file
 from clew.workflow.project import AgentNode, AnyNode, Doubt, Problem, Project, PromptNode, ToolNode
 from clew.workflow.providers.choose import provider_of
 from clew.workflow.table import listed, suggestion
 from clew.workflow.template import names
-from clew.workflow.tool_source import functions_of
+from clew.workflow.tool_source import Signature, functions_of
 
 SCRIPTED: Final = "scripted"
 """The provider that answers from a file."""
@@ -108,11 +110,34 @@ def _python(project: Project, node: ToolNode) -> list[Problem]:
         return [Problem(node.place, f"tool {node.id!r} is in {shown}, and there is no such file{near}")]
     found: list[Problem] = []
     functions = functions_of(path, found=found)
-    if functions is not None and node.function and node.function not in functions:
+    if functions is None or not node.function:
+        return found
+    if node.function not in functions:
         near = suggestion(node.function, functions)
         found.append(
             Problem(node.place, f"tool {node.id!r}: {path.name} has no function {node.function!r}{near}")
         )
+    else:
+        found += _called(node, functions[node.function])
+    return found
+
+
+def _called(node: ToolNode, signature: Signature) -> list[Problem]:
+    """Say why every call of a function would fail."""
+    found = []
+    if signature.unreachable:
+        shown = " and ".join(map(repr, signature.unreachable))
+        message = (
+            f"tool {node.id!r}: {node.function} takes {shown} by position only, and tools are called by name"
+        )
+        found.append(Problem(node.place, message))
+    for name, field in node.parameters.items():
+        if field.default is not msgspec.UNSET and name not in signature.names and not signature.takes_any:
+            near = suggestion(name, signature.names)
+            message = (
+                f"tool {node.id!r} has a default for {name!r}, which {node.function} does not take{near}"
+            )
+            found.append(Problem(field.place, message))
     return found
 
 
