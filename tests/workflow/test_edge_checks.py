@@ -104,3 +104,17 @@ def test_an_input_hands_on_what_other_inputs_declare_too(tmp_path: Path) -> None
     (folder / "clew.yaml").write_text(more + "  g: {from: j, to: o}\n", encoding="utf-8")
     done = run(folder, "-i", '{"a": "x", "z": "y"}', CLEW_HOME=str(tmp_path / "home"))
     assert (done.returncode, "does not take 'z'" in done.stderr) == (2, True)
+
+
+def test_a_mapped_field_that_a_later_edge_gives_anew_need_not_fit(tmp_path: Path) -> None:
+    """The later one wins, which is told."""
+    later = "  c: {from: i, to: b, mapping: {a: n}}\n"
+    folder = branch(
+        tmp_path,
+        "a: string, n: integer",
+        "a: integer",
+        edge="{from: i, to: b, mapping: {a: a}}",
+        more=later,
+    )
+    said = "warning: clew.yaml:5: edge 'c' gives 'b' 'a', which edge 'a' gives too; the later one wins"
+    assert judged(folder) == [said]

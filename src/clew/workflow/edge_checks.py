@@ -59,28 +59,29 @@ def check_edge(
         return [*found, Problem(edge.place, message, is_error=False)]
     takes = wanted(project, target, inner)
     if edge.mapping:
-        said = _mapped(edge, target, gives, takes)
+        said, wrong = _mapped(edge, target, gives, takes)
     elif Doubt("edge", edge.id) in project.doubts or (
         isinstance(target, TriggerNode) and not target.pass_outputs
     ):
-        said = []
+        said, wrong = [], {}
     else:
-        wrong = _misfits(target, gives, takes)
-        # What a later edge gives counts instead.
-        later = arriving(project, into[into.index(edge) + 1 :], inner) if wrong else UNKNOWN
-        said = [
-            f"edge {edge.id!r} gives {edge.target!r} for {name!r} {reason}"
-            for name, reason in wrong.items()
-            if not later.is_open and name not in later.fields
-        ]
         carried = inputs if isinstance(source, InputNode) else gives
-        said += _too_many(edge, carried, _accepted(project, target, inner))
+        said = _too_many(edge, carried, _accepted(project, target, inner))
+        wrong = _misfits(target, gives, takes)
+    # What a later edge gives counts instead.
+    later = arriving(project, into[into.index(edge) + 1 :], inner) if wrong else UNKNOWN
+    misfits = [
+        f"edge {edge.id!r} gives {edge.target!r} for {name!r} {reason}"
+        for name, reason in wrong.items()
+        if not later.is_open and name not in later.fields
+    ]
+    said = [*misfits, *said]
     return [*found, *(Problem(edge.place, message, strict) for message in said)]
 
 
-def _mapped(edge: Edge, target: AnyNode, gives: Offer, takes: Offer) -> list[str]:
-    """Say which of the fields that an edge names do not exist, are not taken, or do not fit."""
-    said = []
+def _mapped(edge: Edge, target: AnyNode, gives: Offer, takes: Offer) -> tuple[list[str], dict[str, str]]:
+    """Say which of the fields that an edge names do not exist or are not taken, and which do not fit, and why."""
+    said, misfits = [], {}
     for name, path in edge.mapping.items():
         found = follow(gives, mapping_steps(path), whole="output")
         if isinstance(found, Missing):
@@ -92,8 +93,8 @@ def _mapped(edge: Edge, target: AnyNode, gives: Offer, takes: Offer) -> list[str
         elif field is not None and not isinstance(found, Missing):
             wrong = mismatch(found, field, into_text=_is_text(target))
             if wrong:
-                said.append(f"edge {edge.id!r} gives {edge.target!r} for {name!r} {wrong}")
-    return said
+                misfits[name] = wrong
+    return said, misfits
 
 
 def _misfits(target: AnyNode, gives: Offer, takes: Offer) -> dict[str, str]:
