@@ -84,7 +84,7 @@ def _full_field(value: Value, *, what: str, found: list[Problem], strict: bool) 
     table = Table(value, what=what, found=found, strict=strict)
     written = table.text("type")
     required = table.flag("required")
-    default = table.value("default")
+    default = table.any_value("default")
     nested = table.value("fields") or table.value("properties")
     items = table.value("items")
     choices: list[Any] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Final
 
 import msgspec
@@ -57,7 +58,7 @@ def complaint(values: dict[str, Any], schema: Schema) -> str | None:
 
 
 def _complaint_of(value: Any, field: Field, *, place: str) -> str | None:
-    if value is None and not field.required:
+    if value is None and (not field.required or field.default is None):
         return None
     wanted = _FITS.get(field.type)
     if wanted is not None and (
@@ -80,13 +81,22 @@ def _complaint_of(value: Any, field: Field, *, place: str) -> str | None:
 
 
 def with_defaults(values: dict[str, Any], schema: Schema) -> dict[str, Any]:
-    """Return the values, and the defaults of fields that are not among them."""
-    defaults = {
-        name: field.default
+    """Return the values, and the defaults of fields that are not among them nor in the objects and lists in them."""
+    completed = {
+        name: _completed(values[name] if name in values else copy.deepcopy(field.default), field)
         for name, field in schema.items()
-        if field.default is not msgspec.UNSET and name not in values
+        if name in values or field.default is not msgspec.UNSET
     }
-    return {**values, **defaults}
+    return {**values, **completed}
+
+
+def _completed(value: Any, field: Field) -> Any:
+    match value:
+        case dict() if field.fields:
+            return with_defaults(value, field.fields)
+        case list() | tuple() if field.items is not None and (field.items.fields or field.items.items):
+            return [_completed(item, field.items) for item in value]
+    return value
 
 
 def _an(kind: str) -> str:

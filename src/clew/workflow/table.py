@@ -84,6 +84,11 @@ class Table:
         entry = self._entries.get(key)
         return None if entry is None or entry.data is None else entry
 
+    def any_value(self, key: str) -> Value | None:
+        """Return an entry as it is; None where it is not there. An empty one is a value."""
+        self._asked.add(key)
+        return self._entries.get(key)
+
     def text(self, key: str) -> str | None:
         """Return a text; a number that stands for one is taken as written."""
         entry = self.value(key)

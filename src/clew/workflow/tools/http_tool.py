@@ -17,6 +17,7 @@ import msgspec
 from clew.errors import ToolError
 from clew.workflow.chat import ToolSpec
 from clew.workflow.project import ToolNode
+from clew.workflow.shape import with_defaults
 from clew.workflow.tools.daemon_threads import in_daemon_thread
 from clew.workflow.tools.placeholders import expand, fill, is_one_variable, variables
 from clew.workflow.tools.signature import schema_of_fields
@@ -59,6 +60,7 @@ class HttpTool:
 
         Raises: ToolError: status 400 or above, with the beginning of the body; no connection; over 5 MiB; too slow.
         """
+        arguments = with_defaults(arguments, self._node.parameters)
         secrets: set[str] = set()
         request = self._request(arguments, secrets)
         exchange = _Exchange(request, timeout_s=self._timeout_s)

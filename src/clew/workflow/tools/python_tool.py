@@ -14,6 +14,7 @@ from clew.errors import ProjectError, ToolError
 from clew.workflow.boundary import tool_files
 from clew.workflow.chat import ToolSpec
 from clew.workflow.project import ToolNode
+from clew.workflow.shape import with_defaults
 from clew.workflow.tools.daemon_threads import in_daemon_thread
 from clew.workflow.tools.lifeline import Lifeline
 from clew.workflow.tools.output import Diversion, diverted
@@ -115,6 +116,7 @@ class PythonTool:
         Raises: ToolError: from what the function raised; it took too long; it does not take these arguments.
         """
         function = await self.load()
+        arguments = with_defaults(arguments, self._node.parameters)
         check_arguments(self._signature, arguments, tool=self._node.id)
         diversion = Diversion()
         if inspect.iscoroutinefunction(function):

@@ -14,6 +14,7 @@ from typing import Any, Final
 from clew.errors import ToolError
 from clew.workflow.chat import ToolSpec
 from clew.workflow.project import ToolNode
+from clew.workflow.shape import with_defaults
 from clew.workflow.tools.children import STARTING, ending_with_us
 from clew.workflow.tools.placeholders import begins_with_variable, fill, variables
 from clew.workflow.tools.signature import schema_of_fields
@@ -65,6 +66,7 @@ class ShellTool:
         Raises: ToolError: not allowed; an exit code other than 0, with the last lines of stderr; too much output; too
             slow, in which case the whole process group is killed.
         """
+        arguments = with_defaults(arguments, self._node.parameters)
         started: list[asyncio.subprocess.Process] = []
         with ending_with_us(lambda: started[0].pid if started else STARTING):
             return await self._run(self._command(arguments), started)
