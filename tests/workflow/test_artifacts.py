@@ -66,3 +66,14 @@ def test_artifacts_are_imported_elsewhere_as_the_runs_that_they_are_of(tmp_path:
         assert [(n.node_id, n.status, n.outputs or {}) for n in again.nodes] == [
             (n.node_id, n.status, n.outputs or {}) for n in here.trace(row.run_id).nodes
         ]
+
+
+def test_a_file_where_a_folder_should_be_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    shutil.copytree(sample("trident/projects/loop"), tmp_path / "loop")
+    path = tmp_path / "file"
+    path.write_text("mine", encoding="utf-8")
+    home = tmp_path / "home"
+    done = run(tmp_path / "loop", "-i", '{"n": 0}', "--artifacts", path, CLEW_HOME=str(home))
+    assert (done.returncode, done.stdout, home.exists()) == (2, "", False)
+    assert "--artifacts" in done.stderr
+    assert path.read_text(encoding="utf-8") == "mine"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
+from clew.cli import run_project
+from clew.errors import UsageError
 from clew.store.store import Store
-from tests.workflow.commands import run
+from tests.workflow.commands import CLEW, run
 from tests.workflow.running import write_project
 
 pytestmark = pytest.mark.needs_extra("workflow")
@@ -113,3 +118,56 @@ def test_outputs_that_are_not_whole_in_the_log_are_refused(tmp_path: Path) -> No
     done = run(taker, "--input-from", "latest")
     assert done.returncode == 2
     assert "whole in the log" in done.stderr
+
+
+def test_what_may_never_end_is_no_input(tmp_path: Path) -> None:
+    taker = write_project(tmp_path / "taker", clew_yaml=TAKER, tools__t_py=TOOLS)
+    done = run(taker, "-f", "/dev/zero", CLEW_HOME=str(tmp_path / "home"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "clew: -f: /dev/zero is neither a file nor a pipe\n"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "fifo", "unlinked"])
+def test_input_may_come_through_a_pipe(tmp_path: Path, kind: str) -> None:
+    taker = write_project(tmp_path / "taker", clew_yaml=TAKER, tools__t_py=TOOLS)
+    home = {"CLEW_HOME": str(tmp_path / "home")}
+    given, path = b'{"text": "four"}', tmp_path / "given"
+    if kind == "fifo":
+        os.mkfifo(path)
+        writer = threading.Thread(target=path.write_bytes, args=[given])
+        writer.start()
+        done = run(taker, "-f", path, **home)
+        writer.join()
+    elif kind == "pipe":
+        command = [*CLEW, "run", str(taker), "-f", "/dev/stdin"]
+        piped = subprocess.run(
+            command, input=given, env={**os.environ, **home}, capture_output=True, check=False, timeout=60
+        )
+        assert (piped.returncode, b'"length": 4' in piped.stdout) == (0, True), piped.stderr
+        return
+    else:
+        path.write_bytes(given)
+        with path.open("rb") as file:
+            path.unlink()
+            command = [*CLEW, "run", str(taker), "-f", f"/dev/fd/{file.fileno()}"]
+            done = subprocess.run(
+                command,
+                env={**os.environ, **home},
+                pass_fds=[file.fileno()],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+    assert (done.returncode, '"length": 4' in done.stdout) == (0, True), done.stderr
+
+
+def test_more_than_fits_is_refused_before_it_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_project, "_MOST_INPUT_BYTES", 2**20)
+    path = tmp_path / "large.json"
+    with path.open("wb") as file:
+        file.truncate(2**20 + 1)
+    with pytest.raises(UsageError, match="larger than 1 MiB"):
+        run_project.read_json(path, option="-f")

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import re
 import shlex
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
@@ -30,6 +31,8 @@ FAILED, PROVIDER, SIGNAL = 1, 3, 4
 _JSON_CHARS: Final = 10_000
 """Of the message of an error: as many as the record keeps."""
 _SHOWN_CHARS: Final = 500
+_MOST_INPUT_BYTES: Final = 2**30
+_BLOCK_BYTES: Final = 2**20
 _CUT_BEFORE: Final = re.compile(r"\.\.\. \((\d+ characters in all)\)\Z")
 """How a tool ends the message that it cut itself: the true length is there."""
 _OPTIONS: Final[tuple[tuple[tuple[str, ...], dict[str, Any]], ...]] = (
@@ -45,7 +48,7 @@ _OPTIONS: Final[tuple[tuple[tuple[str, ...], dict[str, Any]], ...]] = (
     (("--timeout",), {"type": float, "default": 300.0, "metavar": "S", "help": "How long to wait for signals (300)."}),
     (("--emit-signal",), {"is_flag": True, "help": "Tell others: started, completed, failed, ready."}),
     (("--param",), {"multiple": True, "metavar": "NODE.FIELD=VALUE", "help": "Change a node for this run."}),
-    (("--artifacts",), {"type": FilePath(path_type=Path), "metavar": "DIR", "help": "Write trace.json and its like."}),
+    (("--artifacts",), {"type": FilePath(path_type=Path, file_okay=False), "metavar": "DIR", "help": "Write trace.json and its like."}),
 )  # fmt: skip
 
 
@@ -212,15 +215,28 @@ def _input_from(text: str, store: Any) -> object:
 
 
 def read_json(path: Path, *, option: str) -> object:
-    """Read a JSON file. Raises: UsageError."""
+    """Read a JSON file, or a pipe. Raises: UsageError."""
     try:
-        return msgspec.json.decode(path.read_bytes())
+        return msgspec.json.decode(_content(path, option=option))
     except OSError as error:
         raise UsageError(f"{option}: {path} cannot be read: {error.strerror}") from None
     except ValueError as error:  # also a path with a NUL in it
         raise UsageError(f"{option}: {path} is not JSON: {error}") from None
     except RecursionError:
         raise UsageError(f"{option}: {path} is nested too deeply") from None
+
+
+def _content(path: Path, *, option: str) -> bytearray:
+    content = bytearray()
+    with path.open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or file.isatty()):  # a device may never end
+            raise UsageError(f"{option}: {path} is neither a file nor a pipe")
+        while block := file.read(_BLOCK_BYTES):
+            content += block
+            if len(content) > _MOST_INPUT_BYTES:
+                raise UsageError(f"{option}: {path} is larger than {_MOST_INPUT_BYTES // 2**20:,} MiB")
+    return content
 
 
 def write_artifacts(run_id: str | None, folder: Path) -> None:
