@@ -293,12 +293,15 @@ def test_files_that_clew_did_not_make_are_named(tmp_path: Path) -> None:
         "offsets/kafka.json",
         "doctor.lock",
         ".gitignore",
+        "signals/ok.completed",
+        "signals/notes.txt",
+        "outputs/res.json",
     ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("12345")
     found = doctor.look_around(tmp_path)
-    assert found.unknown == ["journal/2026-11-21/copy of a segment.jsonl", "notes.txt"]
+    assert found.unknown == ["journal/2026-11-21/copy of a segment.jsonl", "notes.txt", "signals/notes.txt"]
     assert found.half_written == ["blobs/ab/ab00000000000000000000000000000f.77.abcd.part"]
     assert (found.blobs, found.blob_bytes, found.index) == (1, 5, "missing")
 

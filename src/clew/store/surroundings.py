@@ -21,6 +21,8 @@ _KNOWN: Final = re.compile(
         | journal/\d{{4}}-\d\d-\d\d/[0-9a-f]{{16}}-\d+\.jsonl
         | blobs/[0-9a-f]{{2}}/[0-9a-f]{{32}}\.gz
         | offsets/[^/]+\.json
+        | signals/[^/]+\.(?:started|completed|failed|ready)
+        | outputs/[^/]+\.json
         | parquet/.* )$""",
     re.VERBOSE,
 )
