@@ -201,3 +201,17 @@ def test_where_the_manifest_has_no_values_there_is_no_project(tmp_path: Path) ->
     assert (project, len(found)) == (None, 1)
     with pytest.raises(ProjectError, match="there is no file or folder"):
         judge(tmp_path / "nowhere", environ={})
+
+
+@pytest.mark.parametrize(
+    "edges, said",
+    [
+        ("a: {from: start, to: result}\n  b: {from: resullt, to: result}", "5: no node is called 'resullt'; declare it under 'nodes:'"),
+        ("a: {from: start, to: result}\n  b: {from: result, to: resullt}", "5: no node is called 'resullt'; declare it under 'nodes:'"),
+        ("a: {from: start, to: result}\n  b: {from: result, to: strat}", "5: no node is called 'strat'; did you mean 'start'? If not, declare it under 'nodes:'"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_guessed_makes_no_circle(tmp_path: Path, edges: str, said: str) -> None:
+    nodes = "nodes: {start: {type: input}, result: {type: output}}"
+    folder = write(tmp_path, {"clew.yaml": f"name: a\n{nodes}\nedges:\n  {edges}\n"})
+    assert [line for line in judged(folder) if not line.startswith("warning")] == [f"clew.yaml:{said}"]

@@ -118,3 +118,40 @@ def test_a_mapped_field_that_a_later_edge_gives_anew_need_not_fit(tmp_path: Path
     )
     said = "warning: clew.yaml:5: edge 'c' gives 'b' 'a', which edge 'a' gives too; the later one wins"
     assert judged(folder) == [said]
+
+
+def test_whatever_goes_into_the_text_of_a_prompt_fits(tmp_path: Path) -> None:
+    """The run writes it as JSON, and validation does not refuse what the run does."""
+    manifest = (
+        "name: n\ndefaults: {model: scripted, script: s.yaml}\n"
+        "nodes: {i: {type: input, schema: {n: integer, b: boolean, f: number, l: array}}, p: {type: prompt}}\n"
+        "edges: {e: {from: i, to: p}}\n"
+    )
+    prompt = "---\ninput: {n: string, b: string, f: string, l: string}\n---\n{{n}} {{b}} {{f}} {{l}}\n"
+    script = "answers: [{match: '1 true 0.5 [2]', text: got it}]\n"
+    folder = write(tmp_path, {"clew.yaml": manifest, "prompts/p.prompt": prompt, "s.yaml": script})
+    assert judged(folder) == []
+    done = run(folder, "-i", '{"n": 1, "b": true, "f": 0.5, "l": [2]}', CLEW_HOME=str(tmp_path / "home"))
+    assert (done.returncode, "got it" in done.stdout) == (0, True), done.stderr
+
+
+def test_what_a_round_gives_has_to_fit_what_the_next_one_takes(tmp_path: Path) -> None:
+    inside = (
+        "name: w\ndefaults: {model: scripted, script: s.yaml}\n"
+        "nodes: {i: {type: input, schema: {n: integer}}, p: {type: prompt}, o: {type: output}}\n"
+        "edges: {a: {from: i, to: p}, b: {from: p, to: o}}\n"
+    )
+    files = {
+        "clew.yaml": (
+            "name: n\nnodes:\n  i: {type: input, schema: {n: integer}}\n"
+            "  b: {type: branch, workflow: ./w.yaml, loop_while: \"n != 'z'\", max_iterations: 3}\n  o: {type: output}\n"
+            "edges: {a: {from: i, to: b}, d: {from: b, to: o}}\n"
+        ),
+        "w.yaml": inside,
+        "s.yaml": "answers: [{json: {n: three}}]\n",
+        "prompts/p.prompt": "---\ninput: {n: integer}\noutput: {schema: {n: string}}\n---\n{{n}}\n",
+    }
+    said = (
+        "the second round of 'b' gets what the first gave, and for 'n' that is string where integer is wanted"
+    )
+    assert judged(write(tmp_path, files)) == [f"clew.yaml:4: {said}"]

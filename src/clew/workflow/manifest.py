@@ -233,6 +233,10 @@ class _Reader:
             *((edge, edge.target, OutputNode) for edge in edges),
         ]
         unknown = {name for _, name, _ in ends} - nodes.keys()
+        joined: dict[str, set[str]] = {name: set() for name in unknown}
+        for edge in edges:
+            joined.get(edge.source, set()).add(edge.target)
+            joined.get(edge.target, set()).add(edge.source)
         most = _MOST_PAIRS // (len(unknown) or 1)
         for edge, name, kind in ends:
             if name in nodes or name in meant:
@@ -242,11 +246,17 @@ class _Reader:
                 continue
             near = nearest(name, known, cutoff=_NEAR, most=most)
             if near is not None and strict:
-                message = (
-                    f"no node is called {name!r}; did you mean {near!r}? If not, declare it under 'nodes:'"
+                # Nobody means an edge from a node to itself.
+                if near in joined[name]:
+                    near = nearest(name, known - joined[name], cutoff=_NEAR, most=most)
+                hint = "" if near is None else f"did you mean {near!r}? If not, "
+                self._found.append(
+                    Problem(edge.place, f"no node is called {name!r}; {hint}declare it under 'nodes:'")
                 )
-                self._found.append(Problem(edge.place, message))
-                meant[name] = near
+                if near is None:
+                    self._unread(nodes, name, edge.place)
+                else:
+                    meant[name] = near
                 continue
             if near is not None:
                 what = "an input" if kind is InputNode else "an output"
@@ -255,6 +265,9 @@ class _Reader:
             nodes[name] = kind(place=edge.place, id=name)
         if not meant:
             return edges
+        self._doubts.update(
+            Doubt("guessed", edge.id) for edge in edges if edge.source in meant or edge.target in meant
+        )
         edges = [
             msgspec.structs.replace(
                 edge, source=meant.get(edge.source, edge.source), target=meant.get(edge.target, edge.target)

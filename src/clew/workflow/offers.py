@@ -204,10 +204,10 @@ def _not_there(name: str, fields: Schema) -> str:
 def mismatch(source: Field, target: Field, *, into_text: bool) -> str:
     """Return why what one field has does not fit the other; nothing where it does or may.
 
-    Whole numbers are numbers. Into a prompt's text (`into_text`), objects and lists go as JSON.
+    Whole numbers are numbers. Into a prompt's text (`into_text`) everything goes, as JSON where it is no string.
     """
     one, other = source.type, target.type
-    if "any" in (one, other) or (into_text and other == "string" and one in ("object", "array")):
+    if "any" in (one, other) or (into_text and other == "string"):
         return ""
     if one != other and {one, other} != {"integer", "number"}:
         return f"{one} where {other} is wanted"

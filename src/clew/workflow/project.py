@@ -239,8 +239,9 @@ class Orchestration(msgspec.Struct, frozen=True, kw_only=True):
 class Doubt(NamedTuple):
     """Something that had an error when it was read: what it lacks may only be misspelt, so nothing is concluded from that."""
 
-    kind: Literal["section", "node", "unread", "edge", "prompt"]
-    """`unread`: a name that edges have for a node of which nothing is known; it stands among the nodes as an output."""
+    kind: Literal["section", "node", "unread", "edge", "guessed", "prompt"]
+    """`unread`: a name that edges have for a node of which nothing is known; it stands among the nodes as an output.
+    `guessed`: an edge that leads to or from the node whose name is most like the one that it has."""
     name: str
     """Of the section, node, edge or prompt; the `unread` one without a name is where an edge with one end leads."""
 

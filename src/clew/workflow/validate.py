@@ -14,7 +14,7 @@ from clew.workflow.document import in_order
 from clew.workflow.edge_checks import check_edge
 from clew.workflow.manifest import find_manifest, read_project
 from clew.workflow.node_checks import check_base_url, check_node
-from clew.workflow.offers import UNKNOWN, Inside, arriving, has_to_arrive, inputs_of, wanted
+from clew.workflow.offers import UNKNOWN, Inside, arriving, has_to_arrive, inputs_of, mismatch, wanted
 from clew.workflow.plan import after, before, edges_into, edges_out_of, step_names
 from clew.workflow.project import (
     AgentNode,
@@ -176,7 +176,9 @@ class _Check:
 
     def _circles(self) -> None:
         ways = {
-            name: [edge.target for edge in edges if edge.target]
+            name: [
+                edge.target for edge in edges if edge.target and Doubt("guessed", edge.id) not in self._doubts
+            ]
             for name, edges in edges_out_of(self._project).items()
             if name
         }
@@ -225,12 +227,14 @@ class _Check:
         if node.loop_while is None or gives.is_open:
             return
         for name, field in wanted(self._project, node, self._inner_of).fields.items():
-            if has_to_arrive(field) and name not in gives.fields:
-                self._add(
-                    node.place,
-                    f"the second round of {node.id!r} gets what the first gave, and that has no {name!r}",
-                    is_error=self._strict,
-                )
+            if name in gives.fields:
+                wrong = mismatch(gives.fields[name], field, into_text=False)
+                lack = wrong and f"for {name!r} that is {wrong}"
+            else:
+                lack = f"that has no {name!r}" if has_to_arrive(field) else ""
+            if lack:
+                message = f"the second round of {node.id!r} gets what the first gave, and {lack}"
+                self._add(node.place, message, is_error=self._strict)
 
     @property
     def _is_an_edge_lost(self) -> bool:
