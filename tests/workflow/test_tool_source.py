@@ -73,6 +73,6 @@ def test_a_function_that_is_there_once_is_held_to_its_signature(tmp_path: Path) 
 
 
 def test_what_can_only_be_given_by_position_can_never_be_given(tmp_path: Path) -> None:
-    said = judged(project(tmp_path / "needed", "def f(a, /, **more): ..."))
+    said = judged(project(tmp_path / "needed", "def f(a, /, b): ..."))
     assert said == ["clew.yaml:3: tool 't': f takes 'a' by position only, and tools are called by name"]
     assert judged(project(tmp_path / "optional", "def f(a=1, /, **more): ...")) == []

@@ -250,7 +250,7 @@ def parameters_of(project: Project, node: ToolNode) -> Offer:
         signature = signature_in(tool_file(project.root, node.module), node.function)
     except ProjectError:
         return UNKNOWN
-    if signature is None:
+    if signature is None or signature.unreachable:  # which is told of the tool itself
         return UNKNOWN
     fields = {name: Field(place=node.place, required=name in signature.required) for name in signature.names}
     return Offer(fields, signature.takes_any)
