@@ -73,3 +73,14 @@ def test_a_default_for_what_a_function_does_not_take_is_told(tmp_path: Path) -> 
     said = "clew.yaml:3: tool 't' has a default for 'c', which f does not take"
     assert judged(tool(tmp_path / "fixed", declared, "def f(a): ...\n")) == [said]
     assert judged(tool(tmp_path / "open", declared, "def f(**all): ...\n")) == []
+
+
+def test_a_field_that_an_answer_leaves_out_has_its_default(tmp_path: Path) -> None:
+    manifest = (
+        "name: n\ndefaults: {model: scripted, script: s.yaml}\n"
+        "nodes: {i: {type: input, schema: {a: string}}, p: {type: prompt}, o: {type: output}}\n"
+        "edges: {a: {from: i, to: p}, b: {from: p, to: o, mapping: {topic: topic, urgency: urgency}}}\n"
+    )
+    prompt = "---\noutput: {schema: {topic: string, urgency: {type: integer, required: false, default: 3}}}\n---\n{{a}}\n"
+    files = {"clew.yaml": manifest, "prompts/p.prompt": prompt, "s.yaml": "answers: [{json: {topic: x}}]\n"}
+    assert result(write(tmp_path, files), {"a": "b"}) == {"topic": "x", "urgency": 3}

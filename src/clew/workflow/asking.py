@@ -300,7 +300,7 @@ def _read(text: str, prompt: Prompt) -> tuple[dict[str, Any], str | None]:
         return {}, f"it is not JSON ({error})"
     if not isinstance(found, dict):
         return {}, "it is not an object"
-    return found, complaint(found, prompt.output)
+    return with_defaults(found, prompt.output), complaint(found, prompt.output)
 
 
 def _repair(text: str, wrong: str) -> list[Message]:
