@@ -10,6 +10,9 @@ from clew.workflow.project import AnyNode, BranchNode, Defaults, Retry, TriggerN
 _FINAL: Final = (BudgetError, ExpressionError, ReplayError, UsageError)
 """What would only happen again."""
 _ONCE: Final = Retry()
+MAY_RETRY: Final = "may_retry"
+"""The attribute of a node that failed at its provider: the same request might have succeeded later, though it
+was not tried again there. What a branch around it does depends on that."""
 
 
 def retry_of(node: AnyNode, defaults: Defaults) -> Retry:

@@ -14,7 +14,7 @@ from clew.record.plain import safe_str
 from clew.record.span import Span, open_span
 from clew.record.states import States
 from clew.record.unusual import stack_of
-from clew.workflow.attempts import may_retry, retry_of, timeout_of
+from clew.workflow.attempts import MAY_RETRY, may_retry, retry_of, timeout_of
 from clew.workflow.expression import Expression, parse
 from clew.workflow.flow import Verdict, arriving, look_at
 from clew.workflow.kinds import run_node
@@ -288,7 +288,8 @@ class Execution:
         failure: BaseException | None = None
         with open_span((node.id, _kind(node)), {}, start=start) if self._is_recorded else NOOP_SPAN as span:
             try:
-                outputs = await self._outputs(node, inputs, wrong)
+                work, around = self._outputs(node, inputs, wrong), self.services.around_attempt
+                outputs = await (work if around is None else around(node.id, work))
             except Exception as error:
                 failure = error
                 self._note_failure(span, error, node, attempt=attempt)
@@ -338,7 +339,10 @@ class Execution:
     def _note_failure(self, span: Any, error: Exception, node: AnyNode, *, attempt: int) -> None:
         if isinstance(span, Span):
             attempts = retry_of(node, self.project.defaults).attempts
-            span.fail(error, retried=attempt < attempts and may_retry(node, error))
+            retried = attempt < attempts and may_retry(node, error)
+            span.fail(error, retried=retried)
+            if isinstance(error, ProviderError) and error.may_retry and not retried:
+                span.set(**{MAY_RETRY: True})
             where = _stack_of_the_users(error)
             if where is not None:
                 span.note_stack(where)

@@ -40,7 +40,7 @@ class _Entry(Generic[_T]):
 class Recorded(Generic[_T]):
     """What was answered to requests. Each answer is taken once, equal ones in the order of the record.
 
-    What was recorded at the very place comes first, then what was recorded in the same node. A node that was not there
+    What was recorded in the same attempt comes first, then what was recorded in the same node. A node that was not there
     then, because it has another name now, gets what was recorded anywhere; any other would take what is another one's.
     """
 
@@ -53,7 +53,16 @@ class Recorded(Generic[_T]):
         """Know a node that was there, whether it was answered or not."""
         self._nodes.add((path, node_id))
 
-    def add(self, request: str, value: _T, *, path: Path, node_id: str, call: Any = None) -> None:
+    def add(
+        self,
+        request: str,
+        value: _T,
+        *,
+        path: Path,
+        node_id: str,
+        attempt: int | None = None,
+        call: Any = None,
+    ) -> None:
         """Take an answer in.
 
         Args:
@@ -61,16 +70,31 @@ class Recorded(Generic[_T]):
             value: the answer.
             path: of the workflow that the node is in.
             node_id: the node that asked.
+            attempt: which attempt at it did, where that is known.
             call: which of the node's calls it was, where that is known.
         """
         entry = _Entry(value)
-        for key in _keys(request, path, node_id, call):
+        for key in [*_own_keys(request, path, node_id, attempt, call), *_keys(request, path, node_id, call)]:
             self._waiting.setdefault(key, deque()).append(entry)
 
-    def take(self, request: str, *, path: Path, node_id: str, call: Any = None) -> _T | None:
-        """Return the next answer to a request, the nearest to the place; None where there is none left."""
+    def take(
+        self,
+        request: str,
+        *,
+        path: Path,
+        node_id: str,
+        attempt: int | None = None,
+        only_own: bool = False,
+        call: Any = None,
+    ) -> _T | None:
+        """Return the next answer to a request, the nearest to the place; None where there is none left.
+
+        Args: as for `add`, and only_own: whether what was recorded elsewhere than in this attempt does not count.
+        """
         keys = _keys(request, path, node_id, call)
-        for key in keys[:-1] if (path, node_id) in self._nodes else keys:
+        if (path, node_id) in self._nodes:
+            keys.pop()
+        for key in [*_own_keys(request, path, node_id, attempt, call), *([] if only_own else keys)]:
             waiting = self._waiting.get(key)
             while waiting:
                 entry = waiting.popleft()
@@ -78,6 +102,13 @@ class Recorded(Generic[_T]):
                     entry.is_taken = True
                     return entry.value
         return None
+
+
+def _own_keys(request: str, path: Path, node_id: str, attempt: int | None, call: Any) -> list[Hashable]:
+    if attempt is None:
+        return []
+    own = ("attempt", request, path, node_id, attempt)
+    return [own] if call is None else [(*own, call), own]
 
 
 def _keys(request: str, path: Path, node_id: str, call: Any) -> list[Hashable]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from clew.errors import ReplayError, ToolError
+from clew.errors import ReplayError
 from clew.model.digest import digest
 from clew.model.events import Event
 from clew.model.records import NodeExecution
@@ -20,13 +19,12 @@ from clew.workflow.asking import ANSWERED, request_hash, told_hash
 from clew.workflow.chat import CallPlace, ChatAnswer, ChatModel, ChatRequest, Then
 from clew.workflow.places import Path as PlacePath
 from clew.workflow.places import Recorded, path_here
+from clew.workflow.replayed_attempts import Attempts, Failure, attempt_here
 from clew.workflow.replayed_tools import OFFERED, Offer, ReplayedTools
 from clew.workflow.services import ToolCallFunction
 from clew.workflow.tools.toolbox import Toolbox
 from clew.workflow.wholeness import BEYOND, OBJECTS, Payload, Payloads
 
-_CANCELLED_S: Final = 2.0
-"""How long a node that was cancelled waits to be cancelled again, before it is the one that has no answer."""
 _CUT_SHORT: Final = frozenset({"CancelledError", "KeyboardInterrupt"})
 _canonical = msgspec.json.Encoder(order="deterministic", enc_hook=str)
 
@@ -53,15 +51,24 @@ class _NotWhole(NamedTuple):
     """What has to be done instead."""
 
 
+class _Place(NamedTuple):
+    """Where something was answered."""
+
+    path: PlacePath
+    node_id: str
+    attempt: int | None
+
+
 class _ToolResult(NamedTuple):
     output: Any
-    error: str | None
+    failure: Failure | None
 
 
 class _Result(NamedTuple):
     given: Payload
     output: Payload
     error: Payload
+    error_type: str = "ToolError"
 
 
 class Replay:
@@ -80,8 +87,7 @@ class Replay:
         self._tools: Recorded[_ToolResult | _NotWhole] = Recorded()
         self._hidden_inputs: dict[str, _NotWhole] = {}
         self._offers: dict[tuple[PlacePath, str], deque[Offer | _NotWhole]] = {}
-        self._failures: dict[tuple[PlacePath, str], str] = {}
-        self._cancelled: set[tuple[PlacePath, str]] = set()
+        self._attempts = Attempts(in_order=live is None)
         self._lacking: list[_NotWhole] = []
         self._started: deque[int] = deque()
         self.first_difference: str | None = None
@@ -110,17 +116,21 @@ class Replay:
                 continue
             for recorded in (self._answers, self._tools):
                 recorded.add_node(path=path, node_id=node.node_id)
-            if node.error is not None and node.error.message:
-                self._failures[path, node.node_id] = node.error.message
-                if was_cut_short(node):
-                    self._cancelled.add((path, node.node_id))
+            attempt = self._attempts.add(
+                node,
+                path=path,
+                turns=sum(event.event == ANSWERED for event in node.events),
+                is_cut_short=was_cut_short(node),
+                is_earlier=which is not None,
+            )
+            place = _Place(path, node.node_id, attempt)
             for event in node.events:
                 if event.event == ANSWERED:
-                    self._learn_answer(event, node, payloads, path)
+                    self._learn_answer(event, node, payloads, place)
                 elif event.event == "agent_tool_called":
-                    self._learn_call(event, node, payloads, path)
+                    self._learn_call(event, node, payloads, place)
             if node.kind == "tool":
-                self._learn_tool(node, payloads, path)
+                self._learn_tool(node, payloads, place)
             elif node.kind == "agent":
                 self._learn_offer(node, payloads, path)
             elif node.kind == "trigger" and isinstance(node.outputs, dict):
@@ -153,37 +163,46 @@ class Replay:
     async def answer(
         self, request: ChatRequest, *, place: CallPlace, on_text: Callable[[str], None] | None = None
     ) -> ChatAnswer:
-        """Return the recorded answer. Raises: ReplayError: there is none, and nothing real is wanted."""
-        answer = self._answers.take(request_hash(request), path=path_here(), node_id=place.node_id)
+        """Return the recorded answer, or fail as the node did then for want of one.
+
+        Raises: ReplayError: there is neither, and nothing real is wanted; else what was raised then.
+        """
+        answer = self._answers.take(request_hash(request), **self._here(place.node_id))
         if isinstance(answer, ChatAnswer):
             self.served += 1
             if on_text is not None:
                 on_text(answer.text)
             then = answer.then or Then(cost_usd=answer.cost_usd, source=answer.source)
             return msgspec.structs.replace(answer, source="replay", cost_usd=None, then=then)
-        await self._be_cancelled(place.node_id)
+        if answer is None:
+            await self._fail_as_then(place.turn)
         what = f"node {place.node_id}, request {place.turn} to {request.model}"
-        self._leave(what, instead=answer, node_id=place.node_id)
+        self._leave(what, instead=answer)
         assert self._live is not None
         return await self._live.answer(request, place=place, on_text=on_text)
 
     async def around_tool(
         self, name: str, arguments: dict[str, Any], really: ToolCallFunction, place: CallPlace
     ) -> Any:
-        """Return what a tool gave then. Raises: ToolError: as it did then; ReplayError: as above."""
+        """Return what a tool gave then. Raises: what it raised then; else as above."""
         call = None if place.position is None else (place.turn, place.position)
         hashed = _tool_hash(name, arguments)
-        result = self._tools.take(hashed, path=path_here(), node_id=place.node_id, call=call)
+        result = self._tools.take(hashed, **self._here(place.node_id), call=call)
         if result is None:
             result = self._hidden_inputs.get(name)
         if isinstance(result, _ToolResult):
             self.served += 1
-            if result.error is not None:
-                raise ToolError(result.error)
+            if result.failure is not None:
+                raise result.failure.error()
             return result.output
-        await self._be_cancelled(place.node_id)
-        self._leave(f"tool {name}", instead=result, node_id=place.node_id)
+        if result is None:
+            await self._fail_as_then(place.turn + 1)  # an answer came that wanted it
+        self._leave(f"tool {name}", instead=result)
         return await really(name, arguments)
+
+    async def around_attempt(self, node_id: str, work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+        """Await an attempt at a node; it ends in the order in which attempts ended then, as far as failures go by it."""
+        return await self._attempts.run(node_id, work)
 
     def around_toolbox(self, node_id: str, toolbox: Toolbox) -> ReplayedTools:
         """Return the tools of an agent, as this execution of it was offered them."""
@@ -214,12 +233,31 @@ class Replay:
         if self._live is not None:
             await self._live.close()
 
-    async def _be_cancelled(self, node_id: str) -> None:
-        """Let the failure come first that cancelled a node then. Nothing waits where anything real may be asked."""
-        if self._live is None and (path_here(), node_id) in self._cancelled:
-            await asyncio.sleep(_CANCELLED_S)
+    def _here(self, node_id: str) -> dict[str, Any]:
+        """Return the place that answers are looked for. An attempt that failed has none but its own."""
+        attempt = attempt_here()
+        found: dict[str, Any] = {"path": path_here(), "node_id": node_id}
+        if attempt is not None:
+            found |= {
+                "attempt": attempt.number,
+                "only_own": self._live is None and attempt.failure is not None,
+            }
+        return found
 
-    def _leave(self, what: str, *, instead: _NotWhole | None = None, node_id: str | None = None) -> None:
+    async def _fail_as_then(self, turn: int) -> None:
+        """Fail as this attempt did then, where its answers were as many as they are now.
+
+        Nothing fails for that where anything real may be asked instead.
+        """
+        attempt = attempt_here()
+        if self._live is not None or attempt is None or attempt.failure is None:
+            return
+        if attempt.is_cut_short:
+            await self._attempts.be_cancelled()
+        elif turn > attempt.turns:
+            raise attempt.failure.error()
+
+    def _leave(self, what: str, *, instead: _NotWhole | None = None) -> None:
         """Note that something real is needed. Raises: ReplayError: nothing real is wanted."""
         if instead is not None:
             what = f"{instead.what}, which is not whole in the record of the run ({instead.lack})"
@@ -228,18 +266,19 @@ class Replay:
         if self._live is not None:
             return
         if instead is None:
-            failure = None if node_id is None else self._failures.get((path_here(), node_id))
+            attempt = attempt_here()
+            failure = None if attempt is None or not attempt.is_cut_short else attempt.failure
             why = (
                 "something that led to it has changed since"
                 if failure is None
-                else f"{node_id} failed there: {failure}"
+                else f"its node ended there: {failure.message}"
             )
             raise ReplayError(f"{what} is not in the recorded run: {why}")
         raise ReplayError(
             f"the replay needs {what}; clew replay {self._run_id[:16]} --fork {instead.node_id} goes on for real there"
         )
 
-    def _learn_answer(self, event: Event, node: NodeExecution, payloads: Payloads, path: PlacePath) -> None:
+    def _learn_answer(self, event: Event, node: NodeExecution, payloads: Payloads, place: _Place) -> None:
         values = event.values()
         answer = payloads.read(values["answer"], node=node)
         lack = answer.lack or (BEYOND if values.get("is_whole") is False else None)
@@ -250,7 +289,7 @@ class Replay:
             what = f"the answer of node {node.node_id} to request {values['turn']}"
             again = f"{node.node_id} asks its model again"
             found = self._not_whole(_NotWhole(node.node_id, what, lack, again))
-        self._answers.add(values["request_hash"], found, path=path, node_id=node.node_id)
+        self._answers.add(values["request_hash"], found, **place._asdict())
 
     def _learn_offer(self, node: NodeExecution, payloads: Payloads, path: PlacePath) -> None:
         """Learn which tools an agent's model was told of in its first request."""
@@ -277,7 +316,7 @@ class Replay:
             return
         self._offers.setdefault((path, node.node_id), deque()).append(offer)
 
-    def _learn_call(self, event: Event, node: NodeExecution, payloads: Payloads, path: PlacePath) -> None:
+    def _learn_call(self, event: Event, node: NodeExecution, payloads: Payloads, place: _Place) -> None:
         """Learn what an agent's tool gave."""
         from clew.workflow.agent_loop import told  # only agents need it
 
@@ -291,9 +330,9 @@ class Replay:
             given = Payload(None, BEYOND)
         error = payloads.read(values.get("error"), node=node)
         result = _Result(given=given, output=output, error=error)
-        self._remember(str(name), result, node_id=node.node_id, path=path, call=_call_of(values))
+        self._remember(str(name), result, place=place, call=_call_of(values))
 
-    def _learn_tool(self, node: NodeExecution, payloads: Payloads, path: PlacePath) -> None:
+    def _learn_tool(self, node: NodeExecution, payloads: Payloads, place: _Place) -> None:
         """Learn what a tool gave that is a node."""
         if (
             node.status not in {"completed", "failed"}
@@ -305,30 +344,32 @@ class Replay:
         error = Payload(None if node.error is None else node.error.message)
         given = payloads.inputs_of(node)
         output = Payload(None) if failed else payloads.outputs_of(node)
-        result = _Result(given=given, output=output, error=error)
-        self._remember(node.node_id, result, node_id=node.node_id, path=path)
+        error_type = "ToolError" if node.error is None else node.error.error_type or "ToolError"
+        result = _Result(given=given, output=output, error=error, error_type=error_type)
+        self._remember(node.node_id, result, place=place)
 
     def _remember(
         self,
         name: str,
         found: _Result,
         *,
-        node_id: str,
-        path: PlacePath,
+        place: _Place,
         call: tuple[Any, Any] | None = None,
     ) -> None:
-        given, output, error = found
+        given, output, error, error_type = found
+        node_id = place.node_id
         again = f"{node_id} calls {name} again" if name != node_id else f"{node_id} runs again"
         if given.lack is not None:  # the call cannot be known again
             what = f"what tool {name} was given"
             hidden = self._not_whole(_NotWhole(node_id, what, given.lack, again))
             self._hidden_inputs.setdefault(name, hidden)
             return
-        result: _ToolResult | _NotWhole = _ToolResult(output.value, error.value)
+        failure = None if error.value is None else Failure(error_type, error.value)
+        result: _ToolResult | _NotWhole = _ToolResult(output.value, failure)
         lack = output.lack or error.lack
         if lack is not None:
             result = self._not_whole(_NotWhole(node_id, f"what tool {name} gave", lack, again))
-        self._tools.add(_tool_hash(name, given.value), result, path=path, node_id=node_id, call=call)
+        self._tools.add(_tool_hash(name, given.value), result, **place._asdict(), call=call)
 
     def _not_whole(self, found: _NotWhole) -> _NotWhole:
         self._lacking.append(found)

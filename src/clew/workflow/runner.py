@@ -158,10 +158,11 @@ class ProjectRun:
         live = ModelsInside(self._project, surroundings.models)
         models: ChatModel = live
         spawn = surroundings.spawn
-        around_tool = around_toolbox = None
+        around_tool = around_toolbox = around_attempt = None
         if options.replay is not None:
             models = self.replay = self._make_replay(options.replay, None if options.offline else live)
             around_tool, around_toolbox = self.replay.around_tool, self.replay.around_toolbox
+            around_attempt = self.replay.around_attempt
             spawn = None if spawn is None else self.replay.around_start(spawn)
         elif options.resume is not None:
             paid = self._make_replay(options.resume, live, interrupted=True)
@@ -177,6 +178,7 @@ class ProjectRun:
             earlier=self._earlier if options.resume is not None else None,
             around_tool=around_tool,
             around_toolbox=around_toolbox,
+            around_attempt=around_attempt,
             signals=None if options.replay is not None else self._signals,
             spawn=spawn,
             told=self._warn,

@@ -81,6 +81,8 @@ class Services:
     """Called instead of a tool, with the tool and the place of the call: a replay answers from the log."""
     around_toolbox: Callable[[str, Toolbox], ToolSource] | None = None
     """Called with the id of an agent's node and its tools: a replay knows what it was offered."""
+    around_attempt: Callable[[str, Awaitable[dict[str, Any]]], Awaitable[dict[str, Any]]] | None = None
+    """Called with the id of a node and an attempt at it: a replay knows how and when that ended."""
     signals: Signals | None = None
     """Where workflows tell each other how they stand."""
     spawn: Spawn | None = None
