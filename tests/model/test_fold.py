@@ -264,6 +264,17 @@ def test_zero_and_empty_are_values_and_not_unknown() -> None:
     assert (node.usage.input_tokens, node.usage.output_tokens) == (0, None)
 
 
+def test_the_calls_of_an_agent_are_in_the_order_in_which_its_model_wanted_them() -> None:
+    log = Log()
+    place = {"node_id": "n", "span_id": "01"}
+    log.line("node_started", 0, **place)
+    for at, (turn, position) in enumerate([(1, 2), (1, 0), (1, 1), (2, 1), (2, 0)], start=1):
+        call = {"tool_name": f"{turn}.{position}", "turn_number": turn, "position": position}
+        log.line("agent_tool_called", at, call, **place)
+    log.line("node_completed", 9, {"duration_ms": 1}, **place)
+    assert log.trace.nodes[0].tools_called == ["1.0", "1.1", "1.2", "2.0", "2.1"]
+
+
 def test_what_was_recorded_inside_a_node_fills_in_what_its_end_does_not_say() -> None:
     log = Log()
     for span_id, end in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from itertools import pairwise
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -63,7 +63,8 @@ class _Said:
         self.metrics: dict[str, float] = {}
         self.usage: Usage | None = None
         self.costs: list[float | None] = []
-        self.tools: list[str] = []
+        self.tools: list[tuple[int, int, str]] = []
+        """Of each call the turn, its position there, and the name."""
         self.inputs: Any = None
         self.outputs: Any = None
         self.after_index: int | None = None
@@ -136,7 +137,8 @@ class Inside:
         if node.cost_usd is None:
             changes["cost_usd"] = total_cost(said.costs)
         if said.tools and not node.tools_called:
-            changes["tools_called"] = said.tools
+            # As the model wanted them: calls of one turn end in any order.
+            changes["tools_called"] = [name for *_, name in sorted(said.tools, key=itemgetter(0, 1))]
         if node.inputs is None:
             changes["inputs"] = said.inputs
         if node.outputs is None:
@@ -181,9 +183,9 @@ class Inside:
         said.costs.append(decode_payload(CostIncurred, event.data)[0].cost_usd)
 
     def _hear_tool(self, said: _Said, event: Event) -> None:
-        tool = decode_payload(AgentToolCalled, event.data)[0].tool_name
-        if tool is not None:
-            said.tools.append(tool)
+        call = decode_payload(AgentToolCalled, event.data)[0]
+        if call.tool_name is not None:
+            said.tools.append((call.turn_number or 0, call.position or 0, call.tool_name))
 
     def _hear_inputs(self, said: _Said, event: Event) -> None:
         said.inputs = decode_payload(InputReceived, event.data)[0].inputs
