@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from clew.errors import WorkflowError
@@ -32,6 +34,11 @@ async def run_branch(execution: Executing, node: BranchNode, inputs: dict[str, A
 
     Raises: WorkflowError: it still holds after `max_iterations` rounds; whatever a round raises.
     """
+    with _attempt(execution, node):
+        return await _rounds(execution, node, inputs)
+
+
+async def _rounds(execution: Executing, node: BranchNode, inputs: dict[str, Any]) -> dict[str, Any]:
     again = None if node.loop_while is None else parse(node.loop_while)
     values = inputs
     if again is not None:
@@ -70,7 +77,8 @@ async def run_trigger(execution: Executing, node: TriggerNode, inputs: dict[str,
     services = execution.services
     given = inputs if node.pass_outputs else {}
     if node.mode == "wait":
-        outputs = await _waited_for(execution, node, given)
+        with _attempt(execution, node):
+            outputs = await _waited_for(execution, node, given)
         return {"triggered": True, "status": "completed", "output": outputs}
     if services.spawn is None or services.dry_run:
         return {"triggered": True, "status": "dry-run" if services.dry_run else "not started"}
@@ -99,6 +107,16 @@ async def _waited_for(execution: Executing, node: TriggerNode, given: dict[str, 
     signals.emit("completed", name, run_id=None, metadata={})
     signals.emit("ready", name, run_id=None, metadata={})
     return outputs
+
+
+@contextmanager
+def _attempt(execution: Executing, node: BranchNode | TriggerNode) -> Iterator[None]:
+    """Be in an attempt at a workflow. Another one after it keeps nothing: what was kept may be why this one failed."""
+    try:
+        yield
+    except BaseException:
+        execution.again |= {node.id}
+        raise
 
 
 def _check_depth(execution: Executing, node: BranchNode | TriggerNode) -> None:

@@ -29,11 +29,6 @@ _CUT_SHORT: Final = frozenset({"CancelledError", "KeyboardInterrupt"})
 _canonical = msgspec.json.Encoder(order="deterministic", enc_hook=str)
 
 
-def was_completed(node: NodeExecution) -> bool:
-    """Whether an execution came to its end."""
-    return node.status == "completed"
-
-
 def was_cut_short(node: NodeExecution) -> bool:
     """Whether an execution was ended from outside: by a kill, by Ctrl-C, or because another node failed."""
     if node.status in {"running", "interrupted"}:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from clew.errors import NoSuchRunError, UsageError
+from clew.model.records import NodeExecution
 from clew.model.trace import ExecutionTrace
 from clew.record.redact import REDACTED
 from clew.store.store import Store
@@ -86,6 +88,23 @@ def without_nodes(outputs: dict[str, Any]) -> dict[str, Any]:
     if outputs and all(isinstance(value, dict) for value in outputs.values()):
         return {name: value for values in outputs.values() for name, value in values.items()}
     return outputs
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Nodes of a run whose answers a replay uses."""
+
+    trace: ExecutionTrace
+    payloads: Payloads
+    path: places.Path
+    """Of the run in the outermost one."""
+    nodes: frozenset[str]
+    only_completed: bool = False
+    """Whether the executions of these nodes that failed are left out."""
+
+    def counts(self, node: NodeExecution) -> bool:
+        """Whether an execution is one of those."""
+        return node.node_id in self.nodes and (not self.only_completed or node.status == "completed")
 
 
 class EarlierRuns:
@@ -245,9 +264,52 @@ class EarlierRuns:
             each, path = waiting.popleft()
             yield self.trace(each), self.payloads(each), path
             for child in self._children().get(each, []):
-                attributes = self.trace(child).attributes
-                step = (str(attributes.get("node")), attributes.get("iteration"))
-                waiting.append((child, (*path, step)))
+                waiting.append((child, (*path, self._step(child))))
+
+    def answered(self, run_id: str) -> Iterator[Answered]:
+        """Yield what a run and all runs in it were answered; of what they kept, what was answered where it was done.
+
+        What happened at one place, in the attempts of a branch, comes as it happened. Of earlier runs there is nothing
+        but what was kept: what the run did itself, it did not do as they did.
+        """
+        waiting: deque[tuple[str, places.Path]] = deque([(run_id, ())])
+        while waiting:
+            each, path = waiting.popleft()
+            trace = self.trace(each)
+            kept = {node.node_id for node in trace.nodes if "kept_from" in node.attributes}
+            yield from self._kept_answers(each, kept, path)
+            yield Answered(trace, self.payloads(each), path, frozenset(n.node_id for n in trace.nodes) - kept)
+            waiting += [(child, (*path, self._step(child))) for child in self._children().get(each, [])]
+
+    def _kept_answers(self, run_id: str, names: set[str], path: places.Path) -> Iterator[Answered]:
+        """Yield what nodes were answered that a run kept, of the run before it that did them."""
+        for each in self.chain(run_id)[1:] if names else []:
+            trace = self.trace(each)
+            done = {
+                node.node_id
+                for node in trace.nodes
+                if node.node_id in names and node.status == "completed" and "kept_from" not in node.attributes
+            }
+            yield Answered(trace, self.payloads(each), path, frozenset(done), only_completed=True)
+            for (node_id, _), child in self._rounds_in(each).items():
+                if node_id in done:
+                    yield from self._kept_round(child, (*path, self._step(child)))
+            names = names - done
+
+    def _kept_round(self, run_id: str, path: places.Path) -> Iterator[Answered]:
+        """Yield what a run was answered that a kept branch or trigger came to, and the runs in it."""
+        trace = self.trace(run_id)
+        kept = {node.node_id for node in trace.nodes if "kept_from" in node.attributes}
+        yield from self._kept_answers(run_id, kept, path)
+        done = frozenset(node.node_id for node in trace.nodes) - kept
+        yield Answered(trace, self.payloads(run_id), path, done, only_completed=True)
+        for child in self._rounds_in(run_id).values():
+            yield from self._kept_round(child, (*path, self._step(child)))
+
+    def _step(self, run_id: str) -> tuple[str, int | None]:
+        """Return the node whose workflow a run is, and the round."""
+        attributes = self.trace(run_id).attributes
+        return str(attributes.get("node")), attributes.get("iteration")
 
     def _children(self) -> dict[str, list[str]]:
         """Return the runs directly in each run, oldest first."""

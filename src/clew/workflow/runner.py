@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from clew.errors import UsageError, WorkflowError
-from clew.model.records import NodeExecution
 from clew.record.recorder import Recorder
 from clew.record.run import NoopRun, Run
 from clew.store.store import Store
@@ -25,7 +24,7 @@ from clew.workflow.models_inside import ModelsInside
 from clew.workflow.plan import Plan, after, cut, from_entrypoint, known_node
 from clew.workflow.project import InputNode, Project, ToolNode
 from clew.workflow.publishing import publish
-from clew.workflow.replay import Replay, was_completed, was_cut_short
+from clew.workflow.replay import Replay, was_cut_short
 from clew.workflow.resume import START_FROM, EarlierRuns
 from clew.workflow.sameness import compared
 from clew.workflow.services import Services, Spawn
@@ -277,21 +276,16 @@ class ProjectRun:
                 failed one was answered may be why it failed.
         """
         replay = Replay(run_id, live=live)
-        chain = self._earlier.chain(run_id)
-        if interrupted:
-            for each in reversed(chain):
-                for trace, payloads, path in self._earlier.runs_in(each):
-                    replay.forget(trace, payloads, path=path)
-                self._learn(replay, each, which=was_cut_short)
+        if not interrupted:
+            for found in self._earlier.answered(run_id):
+                replay.learn(found.trace, found.payloads, path=found.path, which=found.counts)
             return replay
-        self._learn(replay, run_id, which=None)
-        for each in chain[1:]:  # what it kept of an earlier run was answered there
-            self._learn(replay, each, which=was_completed)
+        for each in reversed(self._earlier.chain(run_id)):
+            for trace, payloads, path in self._earlier.runs_in(each):
+                replay.forget(trace, payloads, path=path)
+            for trace, payloads, path in self._earlier.runs_in(each):
+                replay.learn(trace, payloads, path=path, which=was_cut_short)
         return replay
-
-    def _learn(self, replay: Replay, run_id: str, *, which: Callable[[NodeExecution], bool] | None) -> None:
-        for trace, payloads, path in self._earlier.runs_in(run_id):
-            replay.learn(trace, payloads, path=path, which=which)
 
     def _waits(self) -> bool:
         """Nothing in a replay gets better by waiting, as long as it has not left the old run."""

@@ -105,13 +105,14 @@ class Services:
         return Run(self.recorder, project.name, kind="workflow", start=start, attributes=attributes)
 
     async def call_tool(self, name: str, arguments: dict[str, Any], *, toolbox: Toolbox) -> Any:
-        """Call a tool by its name. It gets arguments of its own: others get the same outputs, whatever it does to them.
+        """Call a tool by its name. It gets arguments of its own, and what it returns is copied: whatever it does to them
+        later, others get the same outputs.
 
         Raises: ToolError, ReplayError.
         """
 
         async def really(name: str, arguments: dict[str, Any]) -> Any:
-            return await toolbox.get(name).call(_own(arguments))
+            return _own(await toolbox.get(name).call(_own(arguments)))
 
         if self.around_tool is not None:
             return await self.around_tool(name, arguments, really, CallPlace(node_id=name))
