@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,46 @@ def test_a_run_with_a_name_of_its_own_is_the_latest_of_its_project(tmp_path: Pat
     (place / "tools" / "t.py").write_text("def leave(n):\n    return {'n': n}\n")
     done = run(place, *go_on.split()[6:], "-o", "text")
     assert (done.returncode, done.stdout) == (0, "5\n"), done.stderr
+
+
+def test_a_fork_that_failed_goes_on_with_its_changes(tmp_path: Path) -> None:
+    tools = """
+import os
+
+def gate(text):
+    if text == "changed" and not os.environ.get("OPEN"):
+        raise ValueError("closed")
+    return {"text": text}
+"""
+    manifest = TWO_PROMPTS.replace(
+        "{from: first, to: second, mapping: {token: token}}", "{from: first, to: gate}"
+    )
+    manifest = manifest.replace(
+        "    edges:",
+        "    tools: {gate: {type: python, module: t, function: gate}}\n    edges:\n"
+        "      e4: {from: gate, to: second, mapping: {token: text}}",
+    )
+    says = "answers:\n  - {match: it's, text: changed}\n  - {text: as it was}\n"
+    place = written(
+        tmp_path, manifest, tools=tools, answers=says, prompts__ask_prompt=ASK, prompts__use_prompt=USE
+    )
+    assert run(place, "--param", "second.timeout_s=30").returncode == 0
+    fork = replay("latest", "--fork", "first", "--set", "prompt=it's {{q}}")
+    assert fork.returncode == 1
+    command = shlex.split(fork.stderr.rpartition("go on with: ")[2])
+    assert command[:3] == ["clew", "run", str(place / "clew.yaml")]
+    assert command[5:] == ["--param", "second.timeout_s=30", "--param", "first.prompt_text=it's {{q}}"]
+    done = run(*command[2:], OPEN="1")
+    assert done.returncode == 0, done.stderr
+    assert "kept of" in done.stderr
+    assert "input, first\n" in done.stderr
+
+
+def test_a_fork_in_a_branch_that_failed_names_no_command_that_would_lose_its_changes(tmp_path: Path) -> None:
+    place = written(tmp_path, OUTER, tools=COUNT, answers=ANSWERS, inner_yaml=INNER, prompts__ask_prompt=ASK)
+    assert run(place).returncode == 0
+    (place / "answers.yaml").write_text("answers:\n  - {error: {kind: server, message: busy}}\n")
+    fork = replay("latest", "--fork", "r.ask", "--set", "prompt=About {{q}}")
+    assert fork.returncode == 3
+    assert "see: clew show " in fork.stderr
+    assert "go on with" not in fork.stderr

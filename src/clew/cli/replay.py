@@ -12,9 +12,9 @@ import msgspec
 
 from clew.cli.options import FilePath, json_option
 from clew.cli.output import note
-from clew.cli.run_project import leave, read_project, result_text, run_of
+from clew.cli.run_project import leave, read_project, result_text, resume_command, run_of
 from clew.config import load_settings
-from clew.errors import UsageError
+from clew.errors import ProjectError, UsageError
 from clew.session import session
 from clew.store.store import Store
 
@@ -71,7 +71,7 @@ def replay(
     session.configure(msgspec.structs.replace(settings, capture="full"))
     store = Store(session.home)
     old = store.trace(store.resolve(run))
-    prepared = _prepared(old, fork=fork, changes=changes, offline=offline)
+    prepared, options = _prepared(old, fork=fork, changes=changes, offline=offline)
     run_id = prepared.run.run_id
     failure: Exception | None = None
     outputs: dict[str, Any] = {}
@@ -85,13 +85,13 @@ def replay(
     _tell(old, prepared, outputs, fork=fork, failed=failure is not None)
     with result_on_stdout():
         if failure is not None:
-            leave(failure, run_id=run_id, form=form)
+            leave(failure, run_id=run_id, form=form, again=_again(old, run_id, options, home=home))
         click.echo(result_text(outputs, form), color=True)  # whole, as `clew run` prints it
 
 
 def _prepared(
     old: ExecutionTrace, *, fork: str | None, changes: tuple[str, ...], offline: bool
-) -> ProjectRun:
+) -> tuple[ProjectRun, RunOptions]:
     manifest = old.attributes.get("manifest")
     if not isinstance(manifest, str):
         raise UsageError(
@@ -104,7 +104,38 @@ def _prepared(
     options = dataclasses.replace(
         options, replay=old.run_id, offline=offline or fork is None, attributes=attributes
     )
-    return run_of(project, options)
+    return run_of(project, options), options
+
+
+def _again(old: ExecutionTrace, run_id: str | None, options: RunOptions, *, home: Path | None) -> str | None:
+    """Return the command that goes on with a failed replay; None where there is none that changes what it changed."""
+    from clew.workflow.changes import with_params
+    from clew.workflow.manifest import load_project
+
+    if run_id is None:
+        return None
+    manifest = str(old.attributes["manifest"])
+    try:  # `--param` does not reach into the workflows of branches
+        with_params(load_project(Path(manifest), environ=os.environ), options.params)
+    except (UsageError, ProjectError):
+        return None
+    flags = {
+        "dry_run": False,
+        "emit_signal": False,
+        "entrypoint": options.entrypoint,
+        "until": options.until,
+        "param": [f"{name}={_typed(value)}" for name, value in options.params.items()],
+    }
+    return resume_command(manifest, run_id, flags, home=home, resume=run_id[:16])
+
+
+def _typed(value: Any) -> str:
+    """Return a value as a person types it in NAME=VALUE."""
+    from clew.workflow.changes import read_assignment
+
+    if isinstance(value, str) and read_assignment(f"_={value}", option="--param")[1] == value:
+        return value
+    return msgspec.json.encode(value).decode()
 
 
 def _changed(

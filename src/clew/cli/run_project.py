@@ -290,11 +290,12 @@ def exit_code(error: BaseException) -> int:
 
 
 def resume_command(
-    target: str, run_id: str | None, flags: dict[str, Any], *, home: Path | None
+    target: str, run_id: str | None, flags: dict[str, Any], *, home: Path | None, resume: str = "latest"
 ) -> str | None:
-    """Return the command that goes on with the latest run of a project; None where it left no record.
+    """Return the command that goes on with a run of a project; None where it left no record.
 
     flags: as `take_project_options` returned them. Those that decide what runs have to be said again.
+    resume: how the command names the run.
     """
     if run_id is None:
         return None
@@ -306,14 +307,14 @@ def resume_command(
         more += ["--param", param]
     if home is not None:
         more += ["--home", str(home)]
-    return shlex.join(["clew", "run", target, "--resume", "latest", *more])
+    return shlex.join(["clew", "run", target, "--resume", resume, *more])
 
 
 def leave(error: Exception, *, run_id: str | None, form: str | None, again: str | None = None) -> NoReturn:
     """Say what failed and what to do, and end.
 
     Args: error: what ended the run. run_id: None where nothing was recorded. form: of the result. again: the command
-        that goes on with the run.
+        that goes on with the run; None where there is none.
     """
     message = str(error)
     if form == "json":
@@ -327,7 +328,7 @@ def leave(error: Exception, *, run_id: str | None, form: str | None, again: str 
     note(bounded(message, _SHOWN_CHARS))
     if run_id is not None:
         short = run_id[:16]
-        note(f"see: clew show {short}; go on with: {again or f'--resume {short}'}")
+        note(f"see: clew show {short}" + ("" if again is None else f"; go on with: {again}"))
     raise SystemExit(exit_code(error))
 
 
