@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.commands import run
+from tests.workflow.commands import CLEW, run
+from tests.workflow.test_resume_again import chain, gone_on
 from tests.workflow.test_whole_answers import ASK, replay, written
 
 pytestmark = pytest.mark.needs_extra("workflow")
@@ -82,6 +84,13 @@ def around(folder: Path, answers: str, *, entry: str = "type: branch") -> Path:
     )
 
 
+def same(old: str, new: str) -> None:
+    compared = subprocess.run(
+        [*CLEW, "diff", old, new, "--fail-on", "any"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert compared.returncode == 0, compared.stdout + compared.stderr
+
+
 @pytest.mark.parametrize("entry", ["type: branch", "type: trigger, mode: wait"])
 def test_the_second_attempt_of_a_run_that_goes_on_keeps_nothing_of_what_the_first_kept(
     tmp_path: Path, entry: str
@@ -94,6 +103,7 @@ def test_the_second_attempt_of_a_run_that_goes_on_keeps_nothing_of_what_the_firs
     assert '"good"' in done.stdout
     again = replay("latest", "-o", "json")
     assert (again.returncode, again.stdout) == (0, done.stdout), again.stderr
+    same("latest~1", "latest")
 
 
 @pytest.mark.parametrize("fails", [{"PICKY": "all"}, {"LAST": "fails"}], ids=["in-it", "behind-it"])
@@ -108,6 +118,7 @@ def test_a_replay_is_answered_what_the_kept_attempt_at_a_branch_was(
         again = replay("latest", "-o", "json")
         assert (again.returncode, again.stdout) == (0, done.stdout), again.stderr
         assert "the outputs are the same" in again.stderr
+        same("latest~1", "latest")
 
 
 def test_what_a_run_did_itself_a_replay_does_not_take_from_the_run_that_it_went_on_with(
@@ -144,3 +155,16 @@ def test_what_a_tool_returns_and_changes_later_stays_as_it_was_returned(tmp_path
     assert json.loads(done.stdout)["outputs"] == {"output": {"one": [1], "two": [1, 2]}}
     again = replay("latest", "-o", "json")
     assert (again.returncode, again.stdout) == (0, done.stdout), again.stderr
+
+
+@pytest.mark.parametrize("kill", ["one-0", "two-3", "last"])
+def test_a_run_that_went_on_is_the_same_as_its_replay_and_as_a_run_in_one_go(
+    tmp_path: Path, kill: str
+) -> None:
+    place = chain(tmp_path, kill)
+    assert run(place, "-i", '{"n": 0}').returncode == -9
+    gone_on(place)
+    assert replay("latest").returncode == 0
+    assert run(place, "-i", '{"n": 0}').returncode == 0
+    for pair in (("latest~2", "latest~1"), ("latest~2", "latest"), ("latest", "latest~2")):
+        same(*pair)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from clew.analyze.run_tree import ROOT, Marks, RunTree, join_runs, mark
+from clew.analyze.run_tree import ROOT, Marks, RunTree, is_kept, join_runs, mark
 from clew.analyze.siblings import Side, match_siblings
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from clew.model.trace import ExecutionTrace
 
@@ -25,9 +25,10 @@ class Alignment(msgspec.Struct, frozen=True, kw_only=True):
     pairs: list[tuple[int, int]]
     """Positions in the old tree and in the new one, ascending in the new one. The first is of the runs themselves."""
     only_old: list[int]
-    """Executions of the old run that the new one has none for, ascending."""
+    """Executions of the old run that the new one has none for, ascending. What lies in one is not counted whose outputs
+    the other run kept of an earlier run."""
     only_new: list[int]
-    """Executions of the new run that the old one has none for, ascending."""
+    """Executions of the new run that the old one has none for, ascending, likewise."""
 
 
 def align(
@@ -58,9 +59,23 @@ def align(
         old_marks=sides[0].marks,
         new_marks=sides[1].marks,
         pairs=sorted(partners[0].items(), key=lambda pair: pair[1]),
-        only_old=[at for at in range(len(ours.nodes)) if at not in partners[0]],
-        only_new=[at for at in range(len(theirs.nodes)) if at not in partners[1]],
+        only_old=_only(ours, theirs, partners[0]),
+        only_new=_only(theirs, ours, partners[1]),
     )
+
+
+def _only(tree: RunTree, other: RunTree, partners: Mapping[int, int]) -> list[int]:
+    """Return what has no partner, without what led to outputs that the other run kept: that has nothing to compare."""
+    passed = {at for at, partner in partners.items() if is_kept(other, partner) and not is_kept(tree, at)}
+    # The runs of a branch lie beside its node, which they name.
+    branches = {(tree.parents[at], tree.nodes[at].node_id) for at in passed}
+    for at in tree.order:
+        if at in partners:
+            continue
+        of_branch = at in tree.runs and (tree.parents[at], tree.runs[at].attributes.get("node")) in branches
+        if of_branch or tree.parents[at] in passed:
+            passed.add(at)
+    return [at for at in range(len(tree.nodes)) if at not in partners and at not in passed]
 
 
 class _Matching:

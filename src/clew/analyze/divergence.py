@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from clew.analyze.changes import Change, Measure, changes, measure
-from clew.analyze.run_tree import ROOT, RunTree, run_facts, telling_tags, what_it_did
+from clew.analyze.run_tree import ROOT, RunTree, is_kept, run_facts, telling_tags, what_it_did
 from clew.analyze.siblings import attempt_of, iteration_of, longest_ascent, overlap
 from clew.model.usage import Usage
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _AT_THE_START: Final = ("kind", "definition", "params", "inputs", "attributes")
 """Fields that are known when an execution begins. A tag that was set later is taken for one given then."""
+_OF_ITS_OWN: Final = frozenset({"inputs", "model", "attributes", "metrics", "tools"})
+"""Fields that tell how an execution came to its outputs."""
 _STARTED: Final = "workflow_started"
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -127,6 +129,8 @@ def _fields(alignment: Alignment, one: int, other: int) -> dict[str, tuple[Any, 
         old |= run_facts(alignment.old.runs[one])
         new |= run_facts(alignment.new.runs[other])
     names = sorted(old, key=lambda field: field not in _AT_THE_START)
+    if is_kept(alignment.old, one) != is_kept(alignment.new, other):
+        names = [field for field in names if field not in _OF_ITS_OWN]
     return {field: (old[field], new[field]) for field in names if changes(old[field], new[field])}
 
 

@@ -21,8 +21,10 @@ _RUN: Final = "run"
 _STARTED: Final = "workflow_started"
 _PROJECT: Final = "project_root"
 """A tag that only runs of workflow projects have."""
+_KEPT: Final = "kept_from"
+"""A tag that only nodes have whose outputs were taken from an earlier run."""
 _PROVENANCE: Final = frozenset(
-    {_PROJECT, "manifest", "resumed", "start_from", "replay_of", "fork", "changes", "kept_from", "source"}
+    {_PROJECT, "manifest", "resumed", "start_from", "replay_of", "fork", "changes", _KEPT, "source"}
 )
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -237,6 +239,11 @@ def _done(tree: RunTree, at: int) -> list[Any]:
     facts = run_facts(tree.runs[at]) if at in tree.runs else None
     name = "" if at == ROOT else node.node_id  # two runs may be compared whatever they are called
     return [name, node.iteration, node.attempt, done, facts]
+
+
+def is_kept(tree: RunTree, at: int) -> bool:
+    """Whether an execution only hands on what an earlier run came to. It holds nothing of how that came about."""
+    return _KEPT in tree.nodes[at].attributes and _PROJECT in tree.run_of[at].attributes
 
 
 def telling_tags(tags: dict[str, Any], run: ExecutionTrace) -> dict[str, Any]:
