@@ -39,6 +39,11 @@ def test_made_up_answers_of_a_dry_run_are_never_kept_by_a_real_one(tmp_path: Pat
     done = run(place, "--resume", "latest")
     assert (done.returncode, done.stdout) == (2, "")
     assert "was a dry run" in done.stderr
+    replayed = subprocess.run(
+        [*CLEW, "replay", "latest"], cwd=place, capture_output=True, text=True, check=False
+    )
+    assert replayed.returncode == 0, replayed.stderr
+    assert "was a dry run" in run(place, "--resume", "latest").stderr
     assert run(place, "--resume", "latest", "--dry-run").returncode == 0
 
 

@@ -100,7 +100,9 @@ def _prepared(
     if not Path(manifest).is_file():
         raise UsageError(f"the project of run {old.run_id[:16]} is gone: there is no file {manifest}")
     project, options = _changed(read_project(Path(manifest)), old, fork, changes)
-    attributes = {} if fork is None else {"fork": fork, "changes": list(changes)}
+    attributes: dict[str, Any] = {} if fork is None else {"fork": fork, "changes": list(changes)}
+    if old.attributes.get("dry_run"):
+        attributes["dry_run"] = True  # its answers are made up, and no real run goes on with them
     options = dataclasses.replace(
         options, replay=old.run_id, offline=offline or fork is None, attributes=attributes
     )
