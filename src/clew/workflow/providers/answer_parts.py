@@ -29,8 +29,9 @@ def text_of(value: object) -> str:
 
 def count_of(value: object) -> int | None:
     """Return a number of tokens, or None where the server does not say one."""
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS
-    return value if is_count else None  # type: ignore[return-value]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS:
+        return value
+    return None
 
 
 def index_of(value: object) -> int:

@@ -103,9 +103,9 @@ class PythonTool:
             module = folder.loaded(self._file.name)
             found = None if module is None else vars(module).get(self._node.function)
             if not callable(found):
-                diversion = Diversion()
-                work = lambda: self._shielded(lambda: self._find_function(folder), diversion)  # noqa: E731 - one line says it
-                found = await self._in_thread(work, diversion, doing="loading its module")
+                found = await self._in_thread(
+                    lambda: self._find_function(folder), Diversion(), doing="loading its module"
+                )
             self._function = found
             self._signature = signature_of(self._function)
         return self._function
@@ -122,8 +122,7 @@ class PythonTool:
         if inspect.iscoroutinefunction(function):
             result = await self._on_loop(lambda: function(**arguments), diversion)
         else:
-            work = lambda: self._shielded(lambda: function(**arguments), diversion)  # noqa: E731
-            result = await self._in_thread(work, diversion, doing="the call")
+            result = await self._in_thread(lambda: function(**arguments), diversion, doing="the call")
             if inspect.isawaitable(result):
                 waiting = result
                 result = await self._on_loop(lambda: _awaited(waiting), diversion)
@@ -154,7 +153,7 @@ class PythonTool:
 
     async def _in_thread(self, work: Callable[[], Any], diversion: Diversion, *, doing: str) -> Any:
         try:
-            return await in_daemon_thread(work, timeout_s=self._timeout_s)
+            return await in_daemon_thread(lambda: self._shielded(work, diversion), timeout_s=self._timeout_s)
         except TimeoutError:
             diversion.end()
             raise ToolError(
